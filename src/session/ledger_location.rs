@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::batch;
-use crate::ledger::{Durability, Ledger, LedgerAddress, LedgerAddressError};
+use crate::ledger::{Durability, JobState, Ledger, LedgerAddress, LedgerAddressError};
 use crate::report::io_error_message;
 use crate::runner::MarkedLedger;
 use crate::session::error::CommandError;
@@ -128,6 +128,24 @@ pub(crate) struct LedgerLocation {
 }
 
 impl LedgerLocation {
+    /// Returns how many videos of a batch were finished in rehearsals; `None` if there are none, or
+    /// if their ledger cannot be read, which concerns rehearsals alone.
+    pub(crate) async fn rehearsed_videos(&self, batch: &str) -> Option<u64> {
+        let rehearsals = self.address.for_rehearsals();
+        if rehearsals == self.address || !rehearsals.as_file()?.is_file() {
+            return None;
+        }
+        let ledger = Ledger::open(&rehearsals, Durability::PowerLoss).await.ok()?;
+        let counts = match ledger.batch(batch).await {
+            Ok(stored) => ledger.state_counts(stored.id).await.ok(),
+            Err(_) => None,
+        };
+        ledger.close().await;
+        let counts = counts?;
+        let finished = [JobState::Done, JobState::Reused].map(|state| counts.get(&state).copied());
+        Some(finished.into_iter().flatten().sum()).filter(|videos| *videos > 0)
+    }
+
     /// Finds the ledger of some batch files, or without one, that of the current folder.
     pub(crate) fn find(options: LedgerOptions, files: &[PathBuf]) -> Result<Self, CommandError> {
         let mut location = search(&options, files)?;

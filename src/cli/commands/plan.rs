@@ -123,7 +123,8 @@ async fn execute(
         let total = diagnostics::print_row_problems(printer, &plan, &batch);
         printer.status(&format!("{}. Nothing was spent", total.text));
     }
-    print_plan(&plan, &batch, printer);
+    let rehearsed = location.rehearsed_videos(batch.name.as_str()).await;
+    print_plan(&plan, &batch, rehearsed, printer);
     if let Some(page) = &args.html {
         match write_page(page, &plan, &batch, &ledger, printer).await {
             Ok(()) => {}
@@ -182,14 +183,16 @@ async fn compare_with_catalog(
     Ok(())
 }
 
-fn print_plan(plan: &Plan, batch: &Batch, printer: &Printer) {
+fn print_plan(plan: &Plan, batch: &Batch, rehearsed: Option<u64>, printer: &Printer) {
     if printer.is_json() {
         printer.print_json(&plan_text::plan_json(plan, batch));
         return;
     }
-    for line in plan_text::summary_lines(plan, batch) {
-        printer.print_result(&line);
+    let mut lines = plan_text::summary_lines(plan, batch);
+    if let (Some(videos), Some(headline)) = (rehearsed, lines.first_mut()) {
+        headline.push_str(&format!(" (rehearsed: {videos})"));
     }
+    lines.iter().for_each(|line| printer.print_result(line));
     printer.print_result(&plan_text::action_line(plan, batch));
     for access in batch.accesses() {
         printer.print_result(&format!("a run {}", strip_control(&access.message())));

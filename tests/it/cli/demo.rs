@@ -86,3 +86,18 @@ async fn a_rehearsal_ignores_the_real_host_and_locks_its_ledger() {
     insta::assert_snapshot!(other.stderr, @"error: another rehearsal uses the ledger `promo-sandbox.db`: wait for it, or choose another --ledger");
     first.signal("KILL");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_says_how_many_videos_were_rehearsed() {
+    let office = TestCli::new(3).await;
+    let first_line = |args: &[&str]| {
+        let ended = office.run(args);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        ended.stdout.lines().next().unwrap_or_default().to_owned()
+    };
+    let plan = ["plan", "b.toml", "--offline"];
+    assert_eq!(first_line(&plan), "promo: 3 videos: 3 to render");
+    first_line(&["run", "b.toml", "--sandbox", "--speed", "3000"]);
+    assert_eq!(first_line(&plan), "promo: 3 videos: 3 to render (rehearsed: 3)");
+    assert_eq!(first_line(&["plan", "b.toml", "--sandbox"]), "promo: 3 videos: 3 done");
+}
