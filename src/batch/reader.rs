@@ -147,7 +147,8 @@ impl<'t> SettingsReader<'t> {
     /// Records all unknown keys and all secrets.
     pub(super) fn check_keys(&mut self) {
         self.check_table_keys("", self.root);
-        for section in ["studio", "limits", "notify", "window", "vendor", "measured", "webhook"] {
+        let sections = keys::SECTIONS.iter().map(|(section, _)| *section);
+        for section in sections.filter(|section| !section.is_empty()) {
             let Some(value) = self.root.get(section) else { continue };
             match value.get_ref() {
                 DeValue::Table(table) => self.check_table_keys(section, table),

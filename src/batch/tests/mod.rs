@@ -191,6 +191,7 @@ proptest! {
         let with: &[&str] = match section {
             "window" => &["from = '22:00'\n", "to = '06:00'\n", "zone = 'UTC'\n"],
             "measured" => &["on = 'a day'\n", "host = 'a host'\n"],
+            "on_done" => &["command = ['./deliver']\n"],
             "webhook" => &["public_url = 'https://hooks.example'\n"],
             _ => &[],
         };
