@@ -24,7 +24,7 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let document = json!({ "requests": requests.iter().map(request_json).collect::<Vec<_>>() });
     let main = html! {
         div .title { h1 { "Audit" } }
-        p .muted { "Every request of an operator, here and on the command line: who, when, for which videos, and \
+        p .muted { "Every request of an operator, here and on the command line: requester, time, videos, and \
             what came of it." }
         div id="requests" data-live { (requests_table(&page, &requests)) }
     };

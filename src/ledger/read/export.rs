@@ -34,7 +34,7 @@ pub struct ExportedRow {
 }
 
 /// The exported tables with their statements, for one batch (`$1`) or for all.
-static TABLES: [(&str, Statement); 13] = [
+static TABLES: [(&str, Statement); 14] = [
     (
         "batch",
         Statement::new("-- ledger::export, batch
@@ -106,9 +106,16 @@ static TABLES: [(&str, Statement); 13] = [
         "event",
         Statement::new("-- ledger::export, event
         select e.id, e.job_id, e.version, e.submission_id, e.run_id, e.at, e.event, e.state,
-            e.detail
+            e.detail, e.request_id
         from event e join job j on j.id = e.job_id
         where $1 is null or j.batch_id = $1 order by e.id"),
+    ),
+    (
+        "operator_request",
+        Statement::new("-- ledger::export, requests
+        select id, batch_id, action, target, jobs, set_hash, is_bound, job_count, paid_count, credits,
+            requester, reason, requested_at, expires_at, run_id, done_at, outcome, words
+        from operator_request where $1 is null or batch_id = $1 order by id"),
     ),
     (
         "row_without_job",

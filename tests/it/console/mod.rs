@@ -1,5 +1,6 @@
 //! The console as a browser uses it: the real binary, real sockets, a ledger that runs filled.
 
+mod actions;
 mod browser;
 mod pages;
 mod safety;

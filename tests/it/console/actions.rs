@@ -1,0 +1,190 @@
+//! Actions in the console: what is shown is what is done, once; everything forged changes nothing.
+
+use callsheet::sandbox;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+use super::TestConsole;
+use crate::support::test_cli::TestCli;
+
+/// Four rows: one was declined, one waits, the others are done.
+async fn cli_with_a_declined_row() -> TestCli {
+    let cli = TestCli::with_settings(4, "", |settings| {
+        settings.faults.add("400=create:1").unwrap();
+    })
+    .await;
+    assert_eq!(cli.run(&["run", "b.toml", "--limit", "3"]).code, Some(3));
+    cli
+}
+
+fn form_of(shown: &Value) -> String {
+    let text = |name: &str| shown[name].as_str().unwrap().to_owned();
+    format!("token={}&hash={}&shown={}", text("token"), text("set_hash"), text("shown"))
+}
+
+async fn audit_trail(console: &TestConsole) -> Vec<String> {
+    let requests = console.get_json("/audit").await["requests"].take();
+    let line = |request: &Value| {
+        let fields = ["action", "outcome", "jobs"].map(|name| request[name].to_string());
+        fields.join(" ").replace('"', "")
+    };
+    requests.as_array().unwrap().iter().rev().map(line).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_does_what_was_shown_once_or_shows_the_difference() {
+    let cli = cli_with_a_declined_row().await;
+    let console = TestConsole::open(&cli, &[]).await;
+    let path = "/batches/promo/actions/retry?cause=refused";
+    let page = console.get(path).await.text();
+    for words in ["Retry 1 video for about 1 credit", "not paid before", "Affected rows"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let (shown, other) = (console.get_json(path).await, console.get_json(path).await);
+    assert_eq!((&shown["jobs"], &shown["paid"]), (&1.into(), &1.into()));
+    assert_eq!(audit_trail(&console).await, [""; 0], "looking changes nothing");
+    // A double click.
+    let form = form_of(&shown);
+    let (first, second) = tokio::join!(console.post(path, &form), console.post(path, &form));
+    assert_eq!((first.status, second.status), (StatusCode::SEE_OTHER, StatusCode::SEE_OTHER));
+    assert_eq!(first.header("location"), second.header("location"));
+    assert_eq!(audit_trail(&console).await, ["retry done 1"]);
+    // Another user, who saw the same page.
+    let refused = console.post(path, &form_of(&other)).await;
+    let page = console.get(refused.header("location")).await.text();
+    for words in ["Nothing was changed", "1 gone (k00", "Show what it would do now"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert_eq!(audit_trail(&console).await, ["retry done 1", "retry refused 0"]);
+    let empty = console.get(path).await.text();
+    assert!(empty.contains("Nothing to do"), "{empty}");
+    console.stop();
+    assert_eq!(cli.run(&["run", "b.toml"]).code, Some(0));
+    assert_eq!(cli.assert_guarantees(4), ["done"; 4]);
+}
+
+/// The console has no credentials in its environment.
+fn save_credentials(cli: &TestCli) {
+    let file = cli.path(".config/callsheet/credentials.toml");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let (url, app, user) = (cli.sandbox.base_url(), sandbox::APP_ID, sandbox::USER_KEY);
+    let pair = format!("base_url = '{url}'\napp_id = '{app}'\nuser_key = '{user}'\n");
+    std::fs::write(&file, pair).unwrap();
+    #[cfg(unix)]
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_uncertain_row_is_decided_with_its_evidence() {
+    let cli = TestCli::with_settings(2, "submission = 'one-step'", |settings| {
+        settings.faults.add("reset-before=create:1").unwrap();
+    })
+    .await;
+    assert_eq!(cli.run(&["run", "b.toml", "--no-wait"]).code, Some(6));
+    save_credentials(&cli);
+    let console = TestConsole::open(&cli, &[]).await;
+    let rows = console.get_json("/batches/promo/rows?state=uncertain").await;
+    let key = rows["rows"][0]["key"].as_str().unwrap().to_owned();
+    let path = format!("/batches/promo/rows/{key}/resolve");
+    let page = console.get(&path).await.text();
+    for words in ["Was", "paid for?", "[cs:", "It is certainly not there", "about 1 credit"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let shown = console.get_json(&path).await;
+    let form = format!("token={}&paid_at={}", shown["token"].as_str().unwrap(), shown["paid_at"]);
+    for (wrong, status) in [
+        (form.clone(), StatusCode::BAD_REQUEST),
+        (format!("{form}&choice=adopt"), StatusCode::BAD_REQUEST),
+        (format!("{form}&choice=adopt&project=a-slip"), StatusCode::CONFLICT),
+        (form.replace("paid_at=", "paid_at=1") + "&choice=abandon", StatusCode::CONFLICT),
+    ] {
+        assert_eq!(console.post(&path, &wrong).await.status, status, "{wrong}");
+    }
+    let decided = format!("{form}&choice=not-submitted&because=not+in+the+account");
+    let answer = console.post(&path, &decided).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
+    assert_eq!(audit_trail(&console).await, ["resolve done 1"]);
+    assert_eq!(console.get(&path).await.status, StatusCode::CONFLICT, "it is decided");
+    console.stop();
+    assert_eq!(cli.run(&["run", "b.toml"]).code, Some(0));
+    assert_eq!(cli.assert_guarantees(2), ["done"; 2]);
+}
+
+/// Forged, cross-site, rebound and replayed: each kind at random, against the real server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ten_thousand_forged_requests_change_nothing() {
+    const REQUESTS: usize = 10_000;
+    const AT_ONCE: usize = 50;
+    let cli = cli_with_a_declined_row().await;
+    let console = TestConsole::open(&cli, &[]).await;
+    let path = "/batches/promo/actions/cancel";
+    let used = form_of(&console.get_json(path).await);
+    console.post(path, &used).await;
+    let before =
+        (audit_trail(&console).await, console.get_json("/batches/promo").await["counts"].take());
+    assert_eq!(before.0, ["cancel done 1"]);
+    let fresh = form_of(&console.get_json("/batches/promo/actions/retry").await);
+    let mut rng = StdRng::seed_from_u64(20);
+    for _ in 0..REQUESTS / AT_ONCE {
+        let sent = (0..AT_ONCE).map(|_| forged_request(&console, [path, &used, &fresh], &mut rng));
+        let answers =
+            futures_util::future::join_all(sent.map(|request| console.send(request))).await;
+        for answer in answers {
+            let is_replay = answer.status == StatusCode::SEE_OTHER
+                && answer.header("location").ends_with("/requests/1");
+            let is_sign_in = answer.header("location").contains("/sign-in");
+            assert!(
+                answer.status.is_client_error() || is_replay || is_sign_in,
+                "{}",
+                answer.status
+            );
+        }
+    }
+    let after =
+        (audit_trail(&console).await, console.get_json("/batches/promo").await["counts"].take());
+    assert_eq!(after, before);
+}
+
+fn forged_request(
+    console: &TestConsole,
+    [used_path, used, fresh]: [&str; 3],
+    rng: &mut StdRng,
+) -> reqwest::RequestBuilder {
+    let actions = ["retry", "cancel", "pause", "unpause", "stop", "download-again"];
+    let action = actions[rng.random_range(0..actions.len())];
+    let path = format!("/batches/promo/actions/{action}");
+    let kind = "application/x-www-form-urlencoded";
+    let post = |path: &str, form: &str| {
+        console.request(Method::POST, path).header("content-type", kind).body(form.to_owned())
+    };
+    let hex: String =
+        (0..64).map(|_| char::from_digit(rng.random_range(0..16), 16).unwrap()).collect();
+    let replaced = |request: reqwest::RequestBuilder, name: &'static str, value: String| {
+        let (client, request) = request.build_split();
+        let mut request = request.unwrap();
+        request.headers_mut().insert(name, value.parse().unwrap());
+        reqwest::RequestBuilder::from_parts(client, request)
+    };
+    match rng.random_range(0..8) {
+        0 => replaced(post(&path, fresh), "sec-fetch-site", "cross-site".to_owned()),
+        1 => replaced(post(&path, fresh), "sec-fetch-site", "same-site".to_owned()),
+        2 => {
+            let request = replaced(post(&path, fresh), "origin", "https://evil.example".to_owned());
+            replaced(request, "sec-fetch-site", "cross-site".to_owned())
+        }
+        3 => {
+            replaced(post(&path, fresh), "host", format!("evil{}.example", rng.random_range(0..99)))
+        }
+        4 => replaced(post(&path, fresh), "cookie", format!("callsheet=x; a={hex}")),
+        5 => post(used_path, used),
+        6 => post(&path, &format!("token={}&hash={}", &hex[..32], &hex[..63])),
+        _ => {
+            let method =
+                [Method::PUT, Method::DELETE, Method::PATCH][rng.random_range(0..3)].clone();
+            let same = console.request(method, &path);
+            same.header("content-type", kind).body(fresh.to_owned())
+        }
+    }
+}
