@@ -23,8 +23,8 @@ use crate::text::{escape_formula, escape_json_for_terminal};
 #[command(after_help = "\
 ndjson: one JSON object per line with the columns of its `table`: batch,
 template, layout, run, job, version, submission, hearsay, event,
-row_without_job. csv: one file per table. Times are RFC 3339; video links have
-no signature.")]
+operator_request, row_without_job. csv: one file per table. Times are RFC 3339;
+video links have no signature.")]
 pub(crate) struct LedgerExportArgs {
     /// Only this batch (name)
     batch: Option<String>,
