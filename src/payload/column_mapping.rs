@@ -59,7 +59,8 @@ impl ColumnMapping {
 
     /// Returns the text of a cell. A blank cell is empty, and an empty cell takes the default.
     pub fn cell_text<'v>(&'v self, index: usize, row: &'v [String]) -> &'v str {
-        self.cell_or_default(&self.names[index], row.get(index).map_or("", String::as_str))
+        let name = self.names.get(index).map_or("", String::as_str);
+        self.cell_or_default(name, row.get(index).map_or("", String::as_str))
     }
 
     fn cell_or_default<'v>(&'v self, name: &str, cell: &'v str) -> &'v str {

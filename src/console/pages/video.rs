@@ -84,7 +84,7 @@ fn inside_folder(folder: &Path, file: &str) -> Option<PathBuf> {
     }
     let folder = folder.canonicalize().ok()?;
     let path = folder.join(file).canonicalize().ok()?;
-    path.starts_with(&folder).then_some(path)
+    (path.starts_with(&folder) && path.is_file()).then_some(path)
 }
 
 /// Some bytes of a file.
