@@ -1,4 +1,4 @@
-//! A ledger on a server whose connection, disk or rights fail.
+//! A ledger on a server: leases, and a connection, disk or rights that fail.
 
 mod leases;
 mod lost_connections;
