@@ -13,6 +13,8 @@ fn span_request(member: &str, interval_ms: u64, slots: u32) -> RateSpanRequest {
         member: member.to_owned(),
         interval: Duration::from_millis(interval_ms),
         slots,
+        last_end_us: 0,
+        unused_from_us: 0,
     }
 }
 
@@ -27,6 +29,24 @@ async fn spans_of_several_processes_follow_one_another() {
     // The server's own clock advances in between.
     assert!(waits[0] == 0 && waits[1] > 200 && waits[1] <= 300, "{waits:?}");
     assert!(waits[2] > 300 && waits[2] <= 400, "{waits:?}");
+}
+
+#[tokio::test]
+async fn slots_that_were_not_used_are_given_back_unless_another_process_follows() {
+    let test = TestLedger::in_file().await;
+    let reserve = async |request| test.ledger.reserve_rate_span(request, later(1)).await.unwrap();
+    let first = reserve(span_request("a", 100, 4)).await;
+    let give_back = |request: RateSpanRequest, unused| RateSpanRequest {
+        last_end_us: first.end_us,
+        unused_from_us: first.end_us - unused * 100_000,
+        ..request
+    };
+    let again = reserve(give_back(span_request("a", 100, 1), 3)).await;
+    assert_eq!(again.wait, Duration::from_millis(100));
+    let other = reserve(span_request("b", 100, 1)).await;
+    assert_eq!(other.wait, Duration::from_millis(200));
+    let late = reserve(give_back(span_request("a", 100, 1), 3)).await;
+    assert_eq!(late.wait, Duration::from_millis(300), "another process has reserved after it");
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ static INSERT_TIME_LINE: Statement = Statement::new(
 static RESERVE: Statement = Statement::new(
     "-- ledger::reserve_rate_span
     update account_rate set next_free_us = $4 + {greatest}($3,
-        case when next_free_us > $5 then $3 else next_free_us end,
+        case when next_free_us = $7 then $8 when next_free_us > $5 then $3 else next_free_us end,
         case when floor_us > $6 then $3 else floor_us end)
     where account = $1 and kind = $2
     returning next_free_us",
@@ -104,6 +104,11 @@ pub struct RateSpanRequest {
     pub interval: Duration,
     /// How many slots.
     pub slots: u32,
+    /// The end of this process's last span, in microseconds by the clock of the ledger; 0 if it has none.
+    pub last_end_us: i64,
+    /// The first slot of that span after which none was used. Slots are given back if no other process
+    /// has reserved any after them.
+    pub unused_from_us: i64,
 }
 
 /// Reserved slots: the first after `wait`, the others one `interval` apart.
@@ -113,6 +118,8 @@ pub struct RateSpan {
     pub wait: Duration,
     /// The time between two slots, at the slowest rate of all processes.
     pub interval: Duration,
+    /// The end of the span, in microseconds by the clock of the ledger.
+    pub end_us: i64,
 }
 
 struct ReserveRateSpan {
@@ -124,7 +131,7 @@ impl WriteOp for ReserveRateSpan {
     type Output = RateSpan;
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<RateSpan, LedgerError> {
-        let RateSpanRequest { account, kind, member, interval, slots } = &self.request;
+        let RateSpanRequest { account, kind, member, interval, slots, .. } = &self.request;
         let (account, kind) = (account.as_str(), kind.as_str());
         let now = store_time(db, self.now).await?;
         let own = as_micros(*interval).max(1);
@@ -136,9 +143,11 @@ impl WriteOp for ReserveRateSpan {
         let span = slowest.saturating_mul(i64::from(*slots));
         let ahead = now + AHEAD_MAX_US.max(slowest.saturating_mul(AHEAD_INTERVALS_MAX));
         let floor_max = now + PAUSE_MAX_US;
-        let end: i64 =
-            db.fetch_value(&RESERVE, binds![account, kind, now, span, ahead, floor_max]).await?;
-        Ok(RateSpan { wait: from_micros(end - span - now), interval: from_micros(slowest) })
+        let (last, unused) = (self.request.last_end_us, self.request.unused_from_us);
+        let binds = binds![account, kind, now, span, ahead, floor_max, last, unused];
+        let end_us: i64 = db.fetch_value(&RESERVE, binds).await?;
+        let wait = from_micros(end_us - span - now);
+        Ok(RateSpan { wait, interval: from_micros(slowest), end_us })
     }
 }
 

@@ -1,7 +1,8 @@
 //! The slots of an account's rate that this process has reserved in the ledger, and when they come.
 //!
-//! A span covers at most a second, because slots that are not used are lost to the other processes. It
-//! grows while all slots are used, so that a busy run does not write to the ledger for each request.
+//! A span covers at most a second, because slots that are not used are lost to the other processes; those
+//! at its end are given back if no other process has reserved after them. It grows while all slots are
+//! used, so that a busy run does not write to the ledger for each request.
 //! Invariant: no slot is used before its time, or later than the lateness that the rate allows for.
 
 use std::collections::VecDeque;
@@ -41,6 +42,11 @@ struct SlotState {
     /// The size of the last span.
     span: u32,
     has_lost_slots: bool,
+    /// Of the last span, by the clock of the ledger.
+    last_end_us: i64,
+    interval: Duration,
+    /// Slots at its end that were not used.
+    unused: u32,
 }
 
 impl ReservedSlots {
@@ -70,17 +76,22 @@ impl ReservedSlots {
         }
         let slots = self.next_span_size(interval);
         let SlotSource { ledger, account, kind, member } = &self.source;
+        let (last_end_us, unused_from_us) = self.last_span();
         let request = RateSpanRequest {
             account: account.clone(),
             kind: *kind,
             member: member.clone(),
             interval,
             slots,
+            last_end_us,
+            unused_from_us,
         };
         let span = ledger.reserve_rate_span(request, self.clock.now()).await?;
         // Counted from the response, so that a slot may be late, but never early.
         let first = self.clock.awake_time() + span.wait;
-        self.lock_state().times.extend((0..slots).map(|slot| first + span.interval * slot));
+        let mut state = self.lock_state();
+        state.times.extend((0..slots).map(|slot| first + span.interval * slot));
+        (state.last_end_us, state.interval, state.unused) = (span.end_us, span.interval, 0);
         Ok(())
     }
 
@@ -91,6 +102,7 @@ impl ReservedSlots {
         while state.times.front().is_some_and(|slot| *slot + lateness < now) {
             state.times.pop_front();
             state.has_lost_slots = true;
+            state.unused += 1;
         }
         !state.times.is_empty()
     }
@@ -112,7 +124,17 @@ impl ReservedSlots {
 
     /// Uses the next slot.
     pub(in crate::runner) fn take(&self) {
-        self.lock_state().times.pop_front();
+        let mut state = self.lock_state();
+        state.times.pop_front();
+        state.unused = 0;
+    }
+
+    /// Returns the end of the last span, and the time of the first slot of its unused end.
+    fn last_span(&self) -> (i64, i64) {
+        let state = self.lock_state();
+        let unused = state.interval * state.unused;
+        let unused_us = i64::try_from(unused.as_micros()).unwrap_or(0);
+        (state.last_end_us, state.last_end_us - unused_us)
     }
 }
 

@@ -61,7 +61,6 @@ pub(in crate::runner) async fn paid_submit_loop<S: StudioApi>(
         let claimed = claim_paid(&run).await;
         drop(claim_lock);
         let claims = claimed?;
-        run.limits.account.note_claim_time(run.clock.age(claimed_at));
         if claims.is_empty() {
             drop(turn);
             report_canary_wait(&run).await?;
@@ -71,6 +70,7 @@ pub(in crate::runner) async fn paid_submit_loop<S: StudioApi>(
             continue;
         }
         run.mark_output().await?;
+        run.limits.account.note_claim_time(run.clock.age(claimed_at));
         for claim in claims {
             if acquire_permits(&run, claimed_at).await {
                 run.spawn(send_paid_request(run.clone(), claim, claimed_at));
