@@ -57,7 +57,8 @@ impl ColumnMapping {
         column.or_else(|| self.names.iter().position(|known| known == name))
     }
 
-    /// Returns the text of a cell. A blank cell is empty, and an empty cell takes the default.
+    /// Returns the text of a cell. A blank cell is empty, and an empty cell takes the default; without
+    /// a mapping there are no defaults.
     pub fn cell_text<'v>(&'v self, index: usize, row: &'v [String]) -> &'v str {
         let name = self.names.get(index).map_or("", String::as_str);
         self.cell_or_default(name, row.get(index).map_or("", String::as_str))
