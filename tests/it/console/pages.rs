@@ -191,6 +191,10 @@ async fn every_link_of_every_page_works_under_a_base_path() {
             continue;
         }
         let answer = console.get(&format!("{origin}{path}")).await;
+        // The address of an action, or of a form without its fields.
+        if matches!(answer.status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::BAD_REQUEST) {
+            continue;
+        }
         assert_eq!(answer.status, StatusCode::OK, "{path}");
         assert!(answer.bytes.len() < 60_000 || path.contains("video"), "{path}");
         if !answer.header("content-type").starts_with("text/html") {
