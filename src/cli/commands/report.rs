@@ -19,7 +19,7 @@ use crate::session::exit_code::ExitReason;
 use crate::session::files::overwrite_guard;
 use crate::session::next_steps::CommandHints;
 use crate::session::reports::report_page;
-use crate::session::reports::report_page::PageRequest;
+use crate::session::reports::report_page::ReportPageRequest;
 use crate::text::strip_control;
 
 /// Export the results of a batch
@@ -140,7 +140,7 @@ impl ReportRequest<'_> {
             ReportFormat::Csv => report::write_rows_csv(ledger, stored, place, out).await,
             ReportFormat::Json => report::write_rows_json(ledger, stored, place, out).await,
             ReportFormat::Html => {
-                let page = PageRequest {
+                let page = ReportPageRequest {
                     now: Clock::real().now(),
                     file: self.args.output.as_deref(),
                     name: place,

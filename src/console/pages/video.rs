@@ -42,12 +42,12 @@ pub(in crate::console) async fn send_file(
         return Err(missing_file());
     }
     match parse_range(headers, metadata.len()) {
-        RequestedRange::Whole => {
+        VideoRange::Whole => {
             let whole = ByteRange { first: 0, length: metadata.len() };
             Ok((StatusCode::OK, video_headers(whole), file_body(file, whole)).into_response())
         }
-        RequestedRange::Part(range) => partial_response(file, range, metadata.len()).await,
-        RequestedRange::Unsatisfiable => {
+        VideoRange::Part(range) => partial_response(file, range, metadata.len()).await,
+        VideoRange::Unsatisfiable => {
             let all = HeaderValue::try_from(format!("bytes */{}", metadata.len()));
             let mut response = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
             if let Ok(all) = all {
@@ -96,7 +96,7 @@ struct ByteRange {
 
 /// What a player asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum RequestedRange {
+enum VideoRange {
     Whole,
     Part(ByteRange),
     Unsatisfiable,
@@ -104,13 +104,13 @@ enum RequestedRange {
 
 /// Parses the header of a request for a file of `length` bytes. Several ranges are answered with the
 /// whole file, as a server may.
-fn parse_range(headers: &HeaderMap, length: u64) -> RequestedRange {
+fn parse_range(headers: &HeaderMap, length: u64) -> VideoRange {
     let value = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     // A validator would be needed to continue a file that may have changed; there is none.
     let has_condition = headers.contains_key(header::IF_RANGE);
     let spec = value.and_then(|value| value.strip_prefix("bytes=")).filter(|_| !has_condition);
     let Some((first, last)) = spec.and_then(|spec| spec.split_once('-')) else {
-        return RequestedRange::Whole;
+        return VideoRange::Whole;
     };
     let number = |text: &str| (!text.is_empty()).then(|| text.trim().parse::<u64>());
     let range = match (number(first), number(last)) {
@@ -119,13 +119,13 @@ fn parse_range(headers: &HeaderMap, length: u64) -> RequestedRange {
             (first, length.min(last.saturating_add(1)))
         }
         (None, Some(Ok(suffix))) => (length.saturating_sub(suffix), length),
-        (_, _) => return RequestedRange::Whole,
+        (_, _) => return VideoRange::Whole,
     };
     let (first, end) = range;
     if first >= end {
-        return RequestedRange::Unsatisfiable;
+        return VideoRange::Unsatisfiable;
     }
-    RequestedRange::Part(ByteRange { first, length: end - first })
+    VideoRange::Part(ByteRange { first, length: end - first })
 }
 
 async fn partial_response(mut file: File, range: ByteRange, length: u64) -> PageResult {
@@ -163,19 +163,19 @@ mod tests {
 
     #[test]
     fn a_player_gets_the_bytes_that_it_asks_for() {
-        let part = |first, length| RequestedRange::Part(ByteRange { first, length });
+        let part = |first, length| VideoRange::Part(ByteRange { first, length });
         for (value, expected) in [
             ("bytes=0-", part(0, 100)),
             ("bytes=0-1", part(0, 2)),
             ("bytes=90-200", part(90, 10)),
             ("bytes=-10", part(90, 10)),
             ("bytes=-500", part(0, 100)),
-            ("bytes=100-", RequestedRange::Unsatisfiable),
-            ("bytes=-0", RequestedRange::Unsatisfiable),
-            ("bytes=5-2", RequestedRange::Whole),
-            ("bytes=0-1,5-6", RequestedRange::Whole),
-            ("bytes=a-b", RequestedRange::Whole),
-            ("items=0-1", RequestedRange::Whole),
+            ("bytes=100-", VideoRange::Unsatisfiable),
+            ("bytes=-0", VideoRange::Unsatisfiable),
+            ("bytes=5-2", VideoRange::Whole),
+            ("bytes=0-1,5-6", VideoRange::Whole),
+            ("bytes=a-b", VideoRange::Whole),
+            ("items=0-1", VideoRange::Whole),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::RANGE, value.parse().unwrap());

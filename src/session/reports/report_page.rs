@@ -49,7 +49,7 @@ impl<'p> PageContext<'p> {
 
 /// The options of [`print_page`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct PageRequest<'a> {
+pub(crate) struct ReportPageRequest<'a> {
     pub(crate) now: Timestamp,
     /// The file that is written, if it is one.
     pub(crate) file: Option<&'a Path>,
@@ -74,7 +74,7 @@ pub(crate) async fn print_page(
     ledger: &Ledger,
     batch: &StoredBatch,
     commands: CommandHints,
-    page: PageRequest<'_>,
+    page: ReportPageRequest<'_>,
     out: impl Write,
 ) -> Result<(), ReportError> {
     let run_spending = match ledger.last_paying_run(batch.id).await? {
