@@ -63,7 +63,7 @@ pub use crate::ledger::read::metrics::RenderDuration;
 pub use crate::ledger::read::planned_version::PlannedVersion;
 pub use crate::ledger::read::review::{FormerVerdict, ReviewCounts, ReviewItem, ReviewVerdict};
 pub use crate::ledger::read::row_pages::RowPageStart;
-pub use crate::ledger::read::sample::SampleVideo;
+pub use crate::ledger::read::sample::SampleGateVideo;
 pub use crate::ledger::read::spending::{MessageCount, RenderTiming, SpendingTotals};
 pub use crate::ledger::read::target_set::{
     TargetEffect, TargetJob, TargetRow, TargetSet, TargetTotals,

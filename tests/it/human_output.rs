@@ -121,8 +121,8 @@ async fn json_counts_add_up_and_keep_their_fields() {
     fields.sort();
     assert_eq!(
         fields.join(" "),
-        "attempts cause cells credits generating key progress project_id row seconds stalled state variant \
-         version video_file video_url words"
+        "attempts cause cells credits generating key progress project_id review review_reason reviewed_at \
+         reviewed_by row seconds stalled state variant version video_file video_url words"
     );
     assert_eq!(jobs[3]["cells"][0]["script"], "Hello 3");
 

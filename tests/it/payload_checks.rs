@@ -200,10 +200,14 @@ fn payloads_of_shipped_templates_match_the_schema() {
     let schema = payload_schema();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut reader = csv::Reader::from_path(root.join("jobs/demo.csv")).unwrap();
-    let names = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    // What the gallery uses besides the columns of the demo.
+    let (picture, address) = ("picture", "https://example.com/picture.png");
+    let names = reader.headers().unwrap().iter().chain([picture]).map(str::to_owned).collect();
     let columns = ColumnMapping { names, ..ColumnMapping::default() };
-    let rows: Vec<Vec<String>> =
-        reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
+    let rows: Vec<Vec<String>> = reader
+        .records()
+        .map(|row| row.unwrap().iter().chain([address]).map(str::to_owned).collect())
+        .collect();
     let mut templates = 0;
     for entry in fs::read_dir(root.join("templates")).unwrap() {
         let path = entry.unwrap().path();

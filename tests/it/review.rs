@@ -156,7 +156,7 @@ async fn a_sample_holds_the_batch_until_it_is_approved_and_a_change_voids_the_ap
 
 /// A command that appends what it receives to a file, unless the file `refuse` exists.
 const APPEND: &str = r#"[on_done]
-command = ['sh', '-c', 'test ! -e refuse || exit 7; line=$(cat); echo "$line" >> handed.jsonl']"#;
+command = ['sh', '-c', 'test ! -e refuse || exit 7; line=$(cat); printf "%s\\n" "$line" >> handed.jsonl']"#;
 
 fn handed(office: &TestCli) -> Vec<Value> {
     let text = fs::read_to_string(office.path("handed.jsonl")).unwrap_or_default();

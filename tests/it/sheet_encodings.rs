@@ -71,7 +71,8 @@ const STANDARD: &[&str] = &[
 
 /// Encodings that only the frequencies of their letters distinguish from a guess: in a short text, the
 /// warning with a word must suffice.
-const AMBIGUOUS: &[(&str, &str)] = &[("iso-8859-16", "windows-1252")];
+const AMBIGUOUS: &[(&str, &str)] =
+    &[("iso-8859-16", "windows-1252"), ("gb18030", "Big5"), ("gbk", "Big5")];
 
 fn encoded(text: &str) -> Vec<(String, Vec<u8>)> {
     let mut all = Vec::new();

@@ -13,7 +13,7 @@ use crate::ledger::{BatchId, Ledger};
 
 /// A finished video of a sample.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SampleVideo {
+pub struct SampleGateVideo {
     /// The job's key.
     pub key: String,
     /// The verdict on its current version, if there is one.
@@ -27,18 +27,18 @@ static FINISHED: Statement = Statement::new(sample_videos!(
 ));
 
 #[derive(FromRow)]
-struct SampleVideoRow {
+struct SampleGateRow {
     key: String,
     verdict: Option<String>,
 }
 
 impl Ledger {
     /// Returns the finished videos of the sample, in the order of the sheet.
-    pub async fn sample_videos(&self, batch: BatchId) -> Result<Vec<SampleVideo>, LedgerError> {
-        let rows: Vec<SampleVideoRow> = self.readers.fetch_all(&FINISHED, binds![batch.0]).await?;
+    pub async fn sample_videos(&self, batch: BatchId) -> Result<Vec<SampleGateVideo>, LedgerError> {
+        let rows: Vec<SampleGateRow> = self.readers.fetch_all(&FINISHED, binds![batch.0]).await?;
         let verdict =
             |text: String| VerdictKind::parse(&text).filter(|kind| *kind != VerdictKind::Withdrawn);
-        let video = |row: SampleVideoRow| SampleVideo {
+        let video = |row: SampleGateRow| SampleGateVideo {
             key: row.key,
             verdict: row.verdict.and_then(verdict),
         };

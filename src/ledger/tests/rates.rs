@@ -36,7 +36,7 @@ async fn slots_that_were_not_used_are_given_back_unless_another_process_follows(
     let test = TestLedger::in_file().await;
     let reserve = async |request| test.ledger.reserve_rate_span(request, later(1)).await.unwrap();
     let first = reserve(span_request("a", 100, 4)).await;
-    let give_back = |request: RateSpanRequest, unused| RateSpanRequest {
+    let give_back = |request: RateSpanRequest, unused: i64| RateSpanRequest {
         last_end_us: first.end_us,
         unused_from_us: first.end_us - unused * 100_000,
         ..request

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::batch;
 use crate::batch::ReviewSettings;
 use crate::ledger::{
-    BatchRow, DeliveryCounts, Ledger, LedgerError, ReviewCounts, SampleVideo, VerdictKind,
+    BatchRow, DeliveryCounts, Ledger, LedgerError, ReviewCounts, SampleGateVideo, VerdictKind,
 };
 use crate::session::review::review_json::counts_json;
 
@@ -29,7 +29,7 @@ pub(crate) struct ReviewStatus {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct SampleStatus {
     wanted: u64,
-    videos: Vec<SampleVideo>,
+    videos: Vec<SampleGateVideo>,
 }
 
 impl SampleStatus {

@@ -37,7 +37,7 @@ async fn json_is_printed_also_if_there_is_nothing_to_do() {
     let office = TestCli::new(1).await;
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     let retried = office.run(&["retry", "b.toml", "--json", "--yes"]);
-    insta::assert_snapshot!(retried.stdout, @r#"{"estimated_credits":0.0,"fetches":0,"paid_before":0,"submits":0}"#);
+    insta::assert_snapshot!(retried.stdout, @r#"{"estimated_credits":0.0,"fetches":0,"paid_before":0,"request":null,"submits":0}"#);
     let cancelled = office.run(&["cancel", "b.toml", "--json", "--yes"]);
     insta::assert_snapshot!(cancelled.stdout, @r#"{"cancelled":0,"still_billed":0}"#);
 }

@@ -69,7 +69,7 @@ async fn a_template_without_end_is_refused_with_its_place() {
       × row 2 and 1 more: objects and lists are nested more than 100 deep here
        ╭─[t.json.hbs:1:104]
       × row 2 and 1 more: objects and lists are nested more than 100 deep here
-       ╭─[t.json.hbs:1:23]
+       ╭─[t.json.hbs:1:22]
       × row 2 and 1 more: the loops of the template repeat more than 100000 times
        ╭─[t.json.hbs:1:37]
       × row 2: the payload grows beyond 16 MB

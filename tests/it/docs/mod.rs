@@ -8,6 +8,7 @@ mod commands;
 mod links;
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -258,7 +259,9 @@ fn files_to_install_are_the_ones_in_the_book() {
     let pages: Vec<String> = documents().into_iter().map(|(_, text)| text).collect();
     let blocks: Vec<CodeBlock> = pages.iter().flat_map(|page| split_code(page).0).collect();
     for name in files_below("dist") {
-        if PathBuf::from(&name).extension().is_some_and(|is| is == "dockerignore") {
+        // What releases are made with is not for users to copy.
+        let is_for_releases = |extension: &OsStr| extension == "dockerignore" || extension == "hbs";
+        if PathBuf::from(&name).extension().is_some_and(is_for_releases) {
             continue;
         }
         let is_shown = blocks.iter().any(|block| block.text == text_of(&name));
