@@ -206,8 +206,7 @@ impl Ledger {
         project: &str,
         submission: SubmissionId,
     ) -> Result<Option<(String, String)>, LedgerError> {
-        let mut db = self.readers.acquire().await?;
-        find_project_owner(&mut db, project, submission).await
+        Ok(self.readers.fetch_optional(&PROJECT_OWNER, binds![project, submission.0]).await?)
     }
 
     /// Returns whether this ledger submitted any of `projects`, which proves that the list

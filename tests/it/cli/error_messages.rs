@@ -39,7 +39,7 @@ async fn json_is_printed_also_if_there_is_nothing_to_do() {
     let retried = office.run(&["retry", "b.toml", "--json", "--yes"]);
     insta::assert_snapshot!(retried.stdout, @r#"{"estimated_credits":0.0,"fetches":0,"paid_before":0,"request":null,"submits":0}"#);
     let cancelled = office.run(&["cancel", "b.toml", "--json", "--yes"]);
-    insta::assert_snapshot!(cancelled.stdout, @r#"{"cancelled":0,"still_billed":0}"#);
+    insta::assert_snapshot!(cancelled.stdout, @r#"{"cancelled":0,"request":null,"still_billed":0}"#);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,12 @@
 //! Requests of operators while a run is live: the run carries them out, or the command does when the run
 //! has ended, and each is in the audit trail.
 
+use std::time::Duration;
+
 use callsheet::sandbox::FaultRules;
 use serde_json::Value;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection};
 
 use crate::support::TIME_SCALE;
 use crate::support::test_cli::{CommandOutput, LIMITS, RunningCommand, TestCli};
@@ -36,9 +40,28 @@ async fn office_with_live_run(rows: usize) -> (TestCli, RunningCommand) {
     (office, run)
 }
 
+/// Stops the run at a moment at which it does not write to the ledger: otherwise nothing else could.
+async fn freeze(office: &TestCli, run: &RunningCommand) {
+    loop {
+        run.stop();
+        let options = SqliteConnectOptions::new().filename(office.path("callsheet.db"));
+        let mut db = options.busy_timeout(Duration::from_millis(50)).connect().await.unwrap();
+        let is_free = sqlx::query("begin immediate").execute(&mut db).await.is_ok();
+        db.close().await.unwrap();
+        if is_free {
+            return;
+        }
+        run.signal("CONT");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn retry_and_cancel_work_while_a_run_is_live() {
-    let (office, run) = office_with_live_run(9).await;
+    let (office, mut run) = office_with_live_run(9).await;
+    // A refusal counts once a look at the account has confirmed it.
+    while office.run(&["jobs", "promo", "--state", "failed", "--json"]).stdout.is_empty() {
+        assert!(run.is_running(), "{}", run.stderr());
+    }
     let rendered = office.sandbox.render_count();
     let retried =
         office.run(&["retry", "promo", "--cause", "refused", "--yes", "--because", "fixed there"]);
@@ -94,7 +117,7 @@ async fn an_uncertain_row_is_resolved_while_a_run_is_live() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_whose_live_run_dies_carries_its_request_out_itself() {
     let (office, run) = office_with_live_run(8).await;
-    run.stop();
+    freeze(&office, &run).await;
     let mut cancel = office.start(&mut office.command(&["cancel", "promo", "--yes"]));
     let waiting = "1 request waits for the live run";
     while !office.run(&["status", "promo"]).stdout.contains(waiting) {
@@ -118,9 +141,11 @@ async fn a_command_whose_live_run_dies_carries_its_request_out_itself() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_whose_command_and_run_died_is_carried_out_by_the_next_run() {
     let (office, run) = office_with_live_run(8).await;
-    run.stop();
-    let cancel = office.start(&mut office.command(&["cancel", "promo", "k006", "--yes"]));
-    while audit_trail(&office) != ["cancel waiting 1 0"] {}
+    freeze(&office, &run).await;
+    let mut cancel = office.start(&mut office.command(&["cancel", "promo", "k006", "--yes"]));
+    while audit_trail(&office) != ["cancel waiting 1 0"] {
+        assert!(cancel.is_running(), "{}", cancel.stderr());
+    }
     for command in [cancel, run] {
         command.signal("KILL");
         assert_eq!(command.wait().code, None);
