@@ -61,7 +61,7 @@ pub(crate) struct ReviewArgs {
     /// Why, for --reject and --changes
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// List the videos and their verdicts [default]
+    /// List the videos and their verdicts (default)
     #[arg(long)]
     list: bool,
     /// Write the rows with an approved video to this file
