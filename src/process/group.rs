@@ -3,6 +3,7 @@
 //! At a terminal it stays in our own process group: a password manager could not ask for a password
 //! otherwise, and Ctrl-C reaches it. Then only the command itself is killed.
 
+#[cfg(unix)]
 use std::io::IsTerminal;
 
 use tokio::process::{Child, Command};
@@ -15,8 +16,9 @@ pub(super) struct ProcessGroup {
     pub(super) child: Child,
 }
 
+#[cfg(unix)]
 fn has_own_group() -> bool {
-    cfg!(unix) && !std::io::stdin().is_terminal()
+    !std::io::stdin().is_terminal()
 }
 
 /// Gives the command a process group of its own, so that its children can be killed.

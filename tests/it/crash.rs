@@ -57,7 +57,9 @@ async fn crash_while_planning_keeps_the_previous_plan() {
 #[tokio::test(flavor = "multi_thread")]
 async fn crash_before_a_draft_is_sent_costs_nothing() {
     let test = assert_recovers(CrashPoint::BeforeCreate).await;
-    assert_eq!(test.sandbox.counters().request_count("create"), ROWS as u64);
+    // The drafts of the other rows, which are free, may have been on their way.
+    let drafts = test.sandbox.counters().request_count("create");
+    assert!((ROWS as u64..2 * ROWS as u64).contains(&drafts), "{drafts}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

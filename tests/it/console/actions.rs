@@ -124,7 +124,7 @@ async fn ten_thousand_forged_requests_change_nothing() {
     console.post(path, &used).await;
     let before =
         (audit_trail(&console).await, console.get_json("/batches/promo").await["counts"].take());
-    assert_eq!(before.0, ["cancel done 1"]);
+    assert!(matches!(&before.0[..], [only] if only.starts_with("cancel done")), "{before:?}");
     let fresh = form_of(&console.get_json("/batches/promo/actions/retry").await);
     let mut rng = StdRng::seed_from_u64(20);
     for _ in 0..REQUESTS / AT_ONCE {
