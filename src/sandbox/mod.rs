@@ -65,12 +65,14 @@ pub const USER_KEY: &str = "5a1bca11-5ee7-4000-8000-00000000cafe";
 pub struct SandboxCredentials {
     pub app_id: String,
     pub user_key: String,
+    /// Whether the well-known pair is accepted as well.
+    pub accepts_known_pair: bool,
 }
 
 impl Default for SandboxCredentials {
     /// The well-known pair, for a sandbox that scripts start and use.
     fn default() -> Self {
-        Self { app_id: APP_ID.to_owned(), user_key: USER_KEY.to_owned() }
+        Self { app_id: APP_ID.to_owned(), user_key: USER_KEY.to_owned(), accepts_known_pair: true }
     }
 }
 
@@ -78,7 +80,13 @@ impl SandboxCredentials {
     /// Returns a pair that no other program knows.
     pub fn random() -> Self {
         let key: u128 = rand::random();
-        Self { app_id: APP_ID.to_owned(), user_key: format!("{key:032x}") }
+        let user_key = format!("{key:032x}");
+        Self { app_id: APP_ID.to_owned(), user_key, accepts_known_pair: false }
+    }
+
+    fn includes(&self, app_id: &str, user_key: &str) -> bool {
+        (app_id == self.app_id && user_key == self.user_key)
+            || (self.accepts_known_pair && app_id == APP_ID && user_key == USER_KEY)
     }
 }
 

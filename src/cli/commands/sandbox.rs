@@ -53,8 +53,10 @@ pub(crate) async fn run(args: SandboxArgs, printer: &Printer) -> ExitReason {
     settings.seed = args.seed;
     settings.state = args.state;
     settings.credentials = SandboxCredentials::random();
-    if let Some(key) = args.user_key {
-        settings.credentials.user_key = key;
+    match args.user_key {
+        Some(key) => settings.credentials.user_key = key,
+        // Only this machine's programs reach it, and no web page does.
+        None => settings.credentials.accepts_known_pair = args.listen.ip().is_loopback(),
     }
     let credentials = settings.credentials.clone();
     let sandbox = match Sandbox::start(settings).await {
@@ -65,7 +67,7 @@ pub(crate) async fn run(args: SandboxArgs, printer: &Printer) -> ExitReason {
         }
     };
     let url = sandbox.base_url();
-    let SandboxCredentials { app_id, user_key } = credentials;
+    let SandboxCredentials { app_id, user_key, .. } = credentials;
     if printer.is_json() {
         printer.print_json(&json!({ "base_url": url, "app_id": app_id, "user_key": user_key }));
     } else {

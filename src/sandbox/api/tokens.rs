@@ -29,8 +29,7 @@ impl SandboxApi<'_> {
             return Err(RequestRejection::bad_request("appId and userKey are required"));
         };
         let auth = &self.switches.auth;
-        let known = auth.accept_any
-            || (app_id == self.credentials.app_id && user_key == self.credentials.user_key);
+        let known = auth.accept_any || self.credentials.includes(&app_id, &user_key);
         if !known || auth.revoked {
             let problem = RequestRejection::new(401, 4011, "appId or userKey is wrong");
             return Err(match auth.bad_credentials {

@@ -88,7 +88,7 @@ impl RunTarget {
     ) -> Result<Self, CommandError> {
         settings.state = Some(ledger.companion_file("studio.jsonl"));
         settings.credentials = SandboxCredentials::random();
-        let SandboxCredentials { app_id, user_key } = settings.credentials.clone();
+        let SandboxCredentials { app_id, user_key, .. } = settings.credentials.clone();
         let sandbox = Sandbox::start(settings).await.map_err(|error| match error.kind() {
             // The batch's own lock is held by now, so another batch of this ledger is rehearsed.
             std::io::ErrorKind::ResourceBusy => CommandError::new(
