@@ -8,7 +8,7 @@ use url::Url;
 
 use super::notify::{NotifySettings, NotifyUrl, SecretRef};
 use super::sheet::SheetSource;
-use super::studio::is_loopback;
+use super::studio_section::is_loopback;
 use super::{Batch, ProxySetting, StudioHost};
 
 /// The environment variables with AI Studios' credentials, which no other host and no command gets.

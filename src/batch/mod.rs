@@ -25,14 +25,14 @@ mod review;
 mod sheet;
 mod suggested_file;
 #[macro_use]
-mod studio;
+mod studio_section;
+mod measured_vendor_file;
 #[cfg(test)]
 mod tests;
 mod toml_error;
 mod value;
 mod variant;
-mod vendor;
-mod vendor_file;
+mod vendor_profile;
 mod webhook;
 mod window;
 
@@ -46,6 +46,7 @@ use toml::de::DeTable;
 pub use self::access::{AccessTarget, BatchAccess, CREDENTIAL_VARS};
 pub use self::duration::DURATION_MAX;
 pub use self::limits::BatchLimits;
+pub use self::measured_vendor_file::render_measured_file;
 pub use self::metrics::MetricsSettings;
 pub use self::name::{BatchName, InvalidBatchName};
 pub use self::notify::{
@@ -55,16 +56,15 @@ pub use self::problem::{BatchFileProblem, BatchFileProblems, FilePosition};
 pub use self::rate::{InvalidRate, Rate};
 pub use self::review::{OnDoneSettings, ReviewSettings};
 pub use self::sheet::SheetSource;
-pub use self::studio::{
+pub use self::studio_section::{
     HostOrigin, InvalidStudioHost, OnUncertain, ProxySetting, StudioHost, StudioSettings,
     VideoResolution,
 };
 pub use self::variant::Variant;
-pub use self::vendor::{
+pub use self::vendor_profile::{
     DraftBilling, ExportIdBehavior, ListContents, MeasurementInfo, ProjectNameHandling,
     SecondExportEffect, VendorEntrySource, VendorProfile, VendorProfileEntry,
 };
-pub use self::vendor_file::render_measured_file;
 pub use self::webhook::WebhookSettings;
 pub use self::window::{TimeWindow, WindowState};
 pub use crate::request::SubmissionMode;
@@ -156,7 +156,7 @@ pub fn read(path: &Path) -> Result<Batch, BatchFileProblems> {
         None => read_source(path),
     };
     match source {
-        Ok(source) => vendor_file::merge_measured_file(path, parse(path, source)?),
+        Ok(source) => measured_vendor_file::merge_measured_file(path, parse(path, source)?),
         Err(problem) => {
             let (file, source) = (path.to_owned(), String::new());
             Err(BatchFileProblems { file, source, problems: vec![problem] })

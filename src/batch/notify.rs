@@ -13,7 +13,7 @@ use url::Url;
 use super::access::CREDENTIAL_VARS;
 use super::paths::resolve_path;
 use super::reader::{SettingProblem, SettingsReader};
-use super::studio::ProxySetting;
+use super::studio_section::ProxySetting;
 use super::value;
 
 const SECTION: &str = "notify";

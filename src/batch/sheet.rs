@@ -9,7 +9,7 @@ use toml::de::DeValue;
 use url::Url;
 
 use super::reader::SettingProblem;
-use super::studio::is_loopback;
+use super::studio_section::is_loopback;
 use super::value;
 
 /// The source of a sheet.

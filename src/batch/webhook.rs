@@ -8,7 +8,7 @@ use toml::de::DeValue;
 use url::Url;
 
 use super::reader::{SettingProblem, SettingsReader};
-use super::studio::{InvalidStudioHost, StudioHost};
+use super::studio_section::{InvalidStudioHost, StudioHost};
 use super::value;
 
 const SECTION: &str = "webhook";

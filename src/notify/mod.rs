@@ -9,10 +9,10 @@ mod command;
 mod email;
 mod heartbeat;
 mod message;
-mod plaintext;
 mod proxy;
 mod secret_ref;
 mod slack;
+mod unencrypted_address;
 mod webhook;
 
 use std::time::Duration;

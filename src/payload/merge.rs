@@ -15,7 +15,7 @@ use crate::payload::check::{self, PayloadFinding};
 use crate::payload::{ColumnMapping, Payload, template_fit};
 use crate::request::{PROJECT, RequestKind};
 use crate::template::engine::TemplateEngine;
-use crate::template::file_name::FileNamePattern;
+use crate::template::file_name_pattern::FileNamePattern;
 use crate::template::problem::{TemplateProblem, TemplateProblemLocation};
 use crate::template::source_map::{InstrumentedTemplate, SourceMap};
 use crate::template::{SceneTemplate, render_error};

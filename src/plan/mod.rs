@@ -8,7 +8,6 @@ mod approval_hash;
 mod catalog_check;
 mod cell_check;
 mod estimate;
-mod file_name;
 mod former_hash;
 mod inputs;
 mod likeness;
@@ -23,6 +22,7 @@ mod row_filter;
 mod row_listing;
 mod row_merger;
 mod row_replacements;
+mod safe_file_name;
 mod selected_keys;
 mod skip_reason;
 mod starter_sheet;
@@ -51,7 +51,6 @@ use row_listing::ROWS_LISTED_MAX;
 pub use approval_hash::sheet_hash;
 pub use catalog_check::{AccountCatalog, CatalogUse};
 pub use estimate::RenderEstimate;
-pub use file_name::video_file_name;
 pub use inputs::PlanInputs;
 pub use payload_change::PayloadChange;
 pub use problem::{PlanProblem, PlanProblemSource, PlanProblems};
@@ -61,6 +60,7 @@ pub use row_filter::{
     InvalidCondition, RowCondition, RowFilter, RowSelection, UnknownConditionColumn,
 };
 pub use row_listing::RowListing;
+pub use safe_file_name::video_file_name;
 pub use skip_reason::SkipReasons;
 pub use starter_sheet::{StarterSheet, build_starter_sheet};
 pub use stored_payloads::store_missing_payloads;
@@ -240,8 +240,8 @@ async fn add_shared_files(
     if hashes.is_empty() {
         return Ok(());
     }
-    let is_shared = |name: &str| hashes.contains(&file_name::collision_hash(name));
-    let shared_key = |name: &str| is_shared(name).then(|| file_name::collision_key(name));
+    let is_shared = |name: &str| hashes.contains(&safe_file_name::collision_hash(name));
+    let shared_key = |name: &str| is_shared(name).then(|| safe_file_name::collision_key(name));
     for file in staging.shared_file_names(shared_key).await? {
         problems.add_shared_file(&file);
     }

@@ -17,7 +17,7 @@ use super::problem::PlanProblems;
 use super::row_merger::{MergeContext, RowFindings, row_key};
 use super::row_replacements::RowReplacements;
 use super::skip_reason::SkipReasons;
-use super::{PlanError, PlanInputs, RowFilter, RowSelection, file_name};
+use super::{PlanError, PlanInputs, RowFilter, RowSelection, safe_file_name};
 use crate::ledger::{StagedRow, StagedSheet, UnmergedReason};
 use crate::payload::CatalogRef;
 use crate::sheet::{Sheet, SheetEntry, SheetProblem};
@@ -207,7 +207,7 @@ impl MergeTotals {
             catalog_check::record_use(&mut self.catalog_uses, item, used);
         }
         let merged = rows.iter().filter_map(|row| row.merged.as_ref().ok());
-        self.file_hashes.extend(merged.map(|row| file_name::collision_hash(&row.file_name)));
+        self.file_hashes.extend(merged.map(|row| safe_file_name::collision_hash(&row.file_name)));
         if !self.unknown_keys.is_empty() {
             for row in rows {
                 let Some(key) = row.key.as_deref() else { continue };

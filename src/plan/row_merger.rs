@@ -12,7 +12,7 @@ use super::likeness::VideoLikeness;
 use super::problem::{CellFinding, PlanProblem};
 use super::rejected_rows::{invalid_row, unknown_variant, unreadable_row};
 use super::skip_reason::{SkipReasons, shorten_cell};
-use super::{RowFilter, VariantMapping, file_name};
+use super::{RowFilter, VariantMapping, safe_file_name};
 use crate::ledger::{MergedRow, StagedRow, UnmergedReason};
 use crate::payload::{CatalogRef, ColumnMapping, Payload, PayloadMerger, catalog_refs};
 use crate::request::RequestKind;
@@ -340,7 +340,7 @@ impl RowMerger<'_> {
                 return Err(blank);
             }
         }
-        let file_name = file_name::video_file_name(context.file_pattern.as_ref(), merger, key)
+        let file_name = safe_file_name::video_file_name(context.file_pattern.as_ref(), merger, key)
             .map_err(|problem| vec![at_own_column(problem)])?;
         Ok(MergedRow {
             payload_hash: payload.video_hash(context.resolution.as_deref()),

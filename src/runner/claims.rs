@@ -22,7 +22,7 @@ pub(super) async fn claim_drafts<S: StudioApi>(
 ) -> Result<Vec<ClaimedSubmission>, LedgerError> {
     let capacity = claim_capacity(run, DRAFTS_PER_CLAIM);
     let claim = run.lease.claim_drafts(capacity, run.clock.now());
-    Ok(run.progress.quiescence.track(claim, has_claims).await?.submissions)
+    Ok(run.progress.ledger_changes.track(claim, has_claims).await?.submissions)
 }
 
 /// Claims jobs whose paid request is to be sent: their intents are committed when this returns.
@@ -33,11 +33,11 @@ pub(super) async fn claim_paid<S: StudioApi>(
     let requests = run.limits.account.request_limiter().burst();
     let claim_max = submits.into_iter().chain(requests).min().unwrap_or(UNLIMITED_PER_CLAIM);
     let (capacity, now) = (claim_capacity(run, claim_max), run.clock.now());
-    let quiescence = &run.progress.quiescence;
-    let changes_before = quiescence.change_count();
+    let ledger_changes = &run.progress.ledger_changes;
+    let changes_before = ledger_changes.change_count();
     let claim = run.lease.claim_paid(run.settings.submission_mode, capacity, now);
-    let claimed = quiescence.track(claim, has_claims).await?;
-    quiescence.record_claim_block(claimed.block, changes_before);
+    let claimed = ledger_changes.track(claim, has_claims).await?;
+    ledger_changes.record_claim_block(claimed.block, changes_before);
     Ok(claimed.submissions)
 }
 

@@ -34,8 +34,8 @@ pub(super) async fn wait_until_complete<S: StudioApi>(run: &RunContext<S>) {
 }
 
 async fn is_complete<S: StudioApi>(run: &RunContext<S>) -> Result<bool, LedgerError> {
-    let quiescence = &run.progress.quiescence;
-    let changes_before = quiescence.change_count();
+    let ledger_changes = &run.progress.ledger_changes;
+    let changes_before = ledger_changes.change_count();
     let (counts, has_ready) = run.ledger.remaining_work(run.batch, run.options.only).await?;
     let jobs = |state| counts.get(&state).copied().unwrap_or(0);
     let downloads = if run.can_download() { jobs(JobState::Fetching) } else { 0 };
@@ -44,7 +44,7 @@ async fn is_complete<S: StudioApi>(run: &RunContext<S>) -> Result<bool, LedgerEr
     }
     let for_operator = run.progress.jobs_for_operator().len() as u64;
     let resolvable = jobs(JobState::Uncertain).saturating_sub(for_operator);
-    let is_reconciling = jobs(JobState::Uncertain) > 0 && quiescence.is_changing();
+    let is_reconciling = jobs(JobState::Uncertain) > 0 && ledger_changes.is_changing();
     if run.options.wait && (resolvable > 0 || is_reconciling) {
         return Ok(false);
     }
@@ -52,7 +52,7 @@ async fn is_complete<S: StudioApi>(run: &RunContext<S>) -> Result<bool, LedgerEr
         return Ok(true);
     }
     // The last claim's block is valid only if nothing has changed since.
-    let Some(block) = quiescence.claim_block_since(changes_before) else { return Ok(false) };
+    let Some(block) = ledger_changes.claim_block_since(changes_before) else { return Ok(false) };
     Ok(match block {
         ClaimBlock::NothingDue => !has_ready,
         ClaimBlock::PerRun | ClaimBlock::Credits => true,

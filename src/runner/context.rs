@@ -109,7 +109,7 @@ impl<S: StudioApi> RunContext<S> {
     ) -> Result<RecordedUpdate, LedgerError> {
         let due = update.due_at();
         let record = self.lease.record_update(job, submission, update, self.clock.now());
-        let recorded = self.progress.quiescence.track(record, |_| true).await;
+        let recorded = self.progress.ledger_changes.track(record, |_| true).await;
         self.wakeups.run_end.notify_one();
         let recorded = match recorded {
             // It was on its way when the operator changed the job, which no paid request of that job was.

@@ -17,7 +17,7 @@ use crate::runner::loops::callback_watch::callback_loop;
 use crate::runner::loops::clock_watch::clock_loop;
 use crate::runner::loops::download::download_loop;
 use crate::runner::loops::draft::draft_loop;
-use crate::runner::loops::generation::generation_loop;
+use crate::runner::loops::draft_generation::generation_loop;
 use crate::runner::loops::heartbeat::{heartbeat_loop, record_heartbeat};
 use crate::runner::loops::late_renders::recheck_late_renders;
 use crate::runner::loops::lost_files::recover_lost_files;
@@ -131,7 +131,7 @@ async fn outcome<S: StudioApi>(run: &RunContext<S>) -> Result<RunOutcome, Ledger
         halt: run.limits.breakers.current_halt(),
         interrupted: run.shutdown.signal().is_draining(),
         stopped_for: run.shutdown.stopped_for().map(str::to_owned),
-        claim_block: run.progress.quiescence.last_claim_block(),
+        claim_block: run.progress.ledger_changes.last_claim_block(),
         jobs_for_operator: run.progress.jobs_for_operator().len() as u64,
         window_closed: run.shutdown.is_window_closed(),
     })

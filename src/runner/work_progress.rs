@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use crate::ledger::{JobId, SubmissionId};
 use crate::runner::in_flight::InFlightSet;
+use crate::runner::ledger_changes::LedgerChangeTracker;
 use crate::runner::loops::poll_schedule::RenderTimes;
 use crate::runner::loops::render_watch::RenderWatch;
 use crate::runner::operator_changes::OperatorChanges;
-use crate::runner::quiescence::QuiescenceTracker;
 
 /// See the module.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(super) struct WorkProgress {
     /// Whether the batch was already paused when this run started.
     pub(super) started_paused: bool,
     /// The changes made so far, and what blocked the last claim.
-    pub(super) quiescence: QuiescenceTracker,
+    pub(super) ledger_changes: LedgerChangeTracker,
     /// Projects created for drafts that are not in the ledger yet.
     pub(super) unrecorded_projects: InFlightSet<String>,
     /// Whether the user was told that jobs wait for the canary videos.
@@ -42,7 +42,7 @@ impl WorkProgress {
     pub(super) fn new(started_paused: bool) -> Self {
         Self {
             started_paused,
-            quiescence: QuiescenceTracker::default(),
+            ledger_changes: LedgerChangeTracker::default(),
             unrecorded_projects: InFlightSet::default(),
             canary_wait_reported: AtomicBool::new(false),
             render_times: Mutex::default(),

@@ -20,7 +20,7 @@ use url::{Host, Position, Url, form_urlencoded};
 use super::clock::seconds_to_ms;
 use super::rng::{SeededRng, hash64};
 use super::state::ServerState;
-use super::switches::{WebhookEncoding, WebhookMethod, WebhookMode, WebhookSwitches};
+use super::vendor_behavior::{WebhookEncoding, WebhookMethod, WebhookMode, WebhookSwitches};
 use super::world::RenderRecord;
 
 /// Callbacks in flight at one time.

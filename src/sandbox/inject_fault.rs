@@ -19,7 +19,7 @@ use super::faults::{
 };
 use super::raw;
 use super::state::ServerState;
-use super::switches::{FailureMode, FailureSwitches, SandboxSwitches};
+use super::vendor_behavior::{FailureMode, FailureSwitches, SandboxSwitches};
 use super::wire::{CloseKind, CutPoint, ResponseFault};
 use super::world::JournalEntry;
 

@@ -30,14 +30,14 @@ mod rng;
 mod sample_videos;
 mod serve;
 mod state;
-mod switches;
+mod vendor_behavior;
 mod wire;
 mod world;
 
 pub use bill::{Bill, BillLine, DuplicateBasis, PaidTwice};
 pub use faults::{FaultError, FaultKind, FaultRules};
 pub use request_log::{RequestLogEntry, SandboxCounters};
-pub use switches::*;
+pub use vendor_behavior::*;
 
 use std::fmt;
 use std::future::Future;

@@ -24,7 +24,7 @@ use super::request_log::{RequestLog, RequestLogEntry};
 use super::rng::SeededRng;
 use super::sample_videos::DownloadLinks;
 use super::serve::origin_url;
-use super::switches::{RateLimitSwitches, RetryAfterFormat, SandboxSwitches};
+use super::vendor_behavior::{RateLimitSwitches, RetryAfterFormat, SandboxSwitches};
 use super::world::{JournalEntry, RestoredState, SandboxWorld};
 
 pub(super) struct ServerState {

@@ -44,6 +44,8 @@ pub(crate) enum SessionEvent<'e> {
     ConfirmationNeeded { batch: &'e Batch, plan: &'e Plan },
     /// Failed and cancelled jobs will be retried.
     Retrying { jobs: u64 },
+    /// Another run holds the batch, and this one waits for its end; `message` names the holder.
+    WaitingForRun { message: &'e str },
     /// The user declined to spend credits.
     Declined,
     /// No batch of the ledger has anything left to do.

@@ -32,6 +32,8 @@ use crate::session::reports::run_report::RunReport;
 /// The shortest quiet wait with a ledger on a server: the time limit of a paid request, the delay of the
 /// project list, and some slack.
 const SERVER_QUIET_WAIT_MIN: Duration = Duration::from_secs(300);
+/// How often a batch that another run holds is tried again.
+const HELD_BATCH_PERIOD: Duration = Duration::from_millis(500);
 
 /// What the steps of a session share.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +55,15 @@ pub(crate) enum SessionTarget {
     Live(Vec<Arc<RunTarget>>),
     /// In a sandbox that is yet to be started.
     Rehearsal(Box<SandboxSettings>),
+}
+
+/// What a command does while another run holds its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeldBatch {
+    /// It ends.
+    Reject,
+    /// It waits for the end of that run: someone approved the plan and relies on it.
+    WaitFor,
 }
 
 /// A batch whose lock is held.
@@ -188,20 +199,21 @@ fn ensure_long_quiet_wait(batch: &Batch) -> Result<(), CommandError> {
     Err(CommandError::new(ExitReason::Input, message))
 }
 
-/// Locks all batches; if another run holds one of them, no batch is begun. Then starts the sandbox
-/// of a rehearsal.
+/// Locks all batches; unless `held` says otherwise, no batch is begun if another run holds one of
+/// them. Then starts the sandbox of a rehearsal.
 pub(crate) async fn lock_all(
     batches: Vec<ParsedBatch>,
     target: SessionTarget,
-    ledger: &Ledger,
-    clock: &Clock,
+    held: HeldBatch,
+    context: SessionContext<'_>,
 ) -> Result<Vec<LockedBatch>, CommandError> {
+    let ledger = context.ledger;
     if let (SessionTarget::Live(_), Some(_)) = (&target, ledger.address().as_server()) {
         batches.iter().try_for_each(|parsed| ensure_long_quiet_wait(&parsed.batch))?;
     }
     let mut locks = Vec::new();
     for ParsedBatch { batch, .. } in &batches {
-        locks.push(lock_batch(ledger, batch.name.as_str(), clock).await?);
+        locks.push(lock_one(batch, held, context).await?);
     }
     let targets = match target {
         SessionTarget::Live(targets) => targets,
@@ -220,6 +232,28 @@ pub(crate) async fn lock_all(
         locked.push(LockedBatch { batch, lock, target, report });
     }
     Ok(locked)
+}
+
+async fn lock_one(
+    batch: &Batch,
+    held: HeldBatch,
+    context: SessionContext<'_>,
+) -> Result<BatchLock, CommandError> {
+    let mut is_reported = false;
+    loop {
+        let locked = lock_batch(context.ledger, batch.name.as_str(), context.clock).await;
+        match (locked, held) {
+            (Err(error), HeldBatch::WaitFor) if error.exit() == ExitReason::BatchLocked => {
+                let message = error.message().filter(|_| !is_reported);
+                message.iter().for_each(|message| {
+                    context.observer.notify(SessionEvent::WaitingForRun { message });
+                });
+                is_reported = true;
+                tokio::time::sleep(HELD_BATCH_PERIOD).await;
+            }
+            (locked, HeldBatch::WaitFor | HeldBatch::Reject) => return locked,
+        }
+    }
 }
 
 /// Plans all batches. If one cannot be planned, all plans are discarded.

@@ -18,7 +18,7 @@ use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location::{LedgerLocation, open_ledger};
 use crate::session::ledger_match::MatchOverrides;
 use crate::session::locked_batch::begin_run;
-use crate::session::prepare::{BatchOverrides, LockedBatch, ParsedBatch};
+use crate::session::prepare::{BatchOverrides, HeldBatch, LockedBatch, ParsedBatch};
 use crate::session::review::review_status::ReviewStatus;
 use crate::session::time_window::WindowOptions;
 use crate::session::{PreparedRuns, Session, prepare, webhooks};
@@ -75,7 +75,8 @@ impl Session {
             .await
             .inspect_err(|_| self.reports.leave_no_record())?;
         let target = prepare::resolve_targets(&batches, request.rehearsal.as_ref())?;
-        let locked = prepare::lock_all(batches, target, &ledger, &self.clock).await?;
+        let locked =
+            prepare::lock_all(batches, target, HeldBatch::Reject, self.context(&ledger)).await?;
         for (stored, locked) in stored.iter().zip(&locked) {
             prepare::ensure_same_host(stored, &locked.target)?;
         }

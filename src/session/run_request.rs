@@ -18,7 +18,7 @@ use crate::session::files::{media_check, output_dir, overwrite_guard, sheet_inpu
 use crate::session::ledger_location::{LedgerLocation, open_ledger};
 use crate::session::ledger_match::MatchOverrides;
 use crate::session::prepare::{
-    BatchOverrides, LockedBatch, ParsedBatch, ReadyBatch, SessionContext,
+    BatchOverrides, HeldBatch, LockedBatch, ParsedBatch, ReadyBatch, SessionContext,
 };
 use crate::session::run_forecast::ExpectedSpending;
 use crate::session::time_window::WindowOptions;
@@ -91,7 +91,11 @@ impl Session {
             .await
             .inspect_err(|_| self.reports.leave_no_record())?;
         let context = self.context(&ledger);
-        let locked = prepare::lock_all(batches, target, &ledger, &self.clock).await?;
+        let held = match request.approved_plan {
+            Some(_) => HeldBatch::WaitFor,
+            None => HeldBatch::Reject,
+        };
+        let locked = prepare::lock_all(batches, target, held, context).await?;
         let approval =
             request.approved_plan.as_deref().map(|hash| PlanApproval::new(hash, &locked));
         let mut planned = prepare::plan_all(locked, &request.selection, context).await?;

@@ -12,7 +12,7 @@ mod columns;
 mod compact;
 pub(crate) mod engine;
 pub(crate) mod escape;
-pub(crate) mod file_name;
+pub(crate) mod file_name_pattern;
 pub(crate) mod helpers;
 mod limits;
 mod line_index;
@@ -26,7 +26,7 @@ mod syntax;
 mod tags;
 
 pub use escape::rows_to_json;
-pub use file_name::FileNamePattern;
+pub use file_name_pattern::FileNamePattern;
 pub use helpers::{HELPERS, HelperDoc};
 pub use partials::{PartialFile, PartialFiles};
 pub use problem::{Origin, TemplateProblem, TemplateProblemLocation};

@@ -212,6 +212,24 @@ async fn approval_of_a_plan_that_changed_starts_nothing_and_shows_the_difference
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn approval_during_a_live_run_begins_when_that_run_has_ended() {
+    let office = TestCli::new(0).await;
+    let browser = Browser::open(&office).await;
+    let address = browser.create("Spring").await;
+    assert_eq!(browser.approve(&address).await.status, 303);
+    wait_for(|| (office.sandbox.render_count() > 0).then_some(())).await;
+    let more = format!("{SHEET}BAG-207,Sail bag,\"One bag, three pockets, and no logo on it.\"\n");
+    let replaced = browser.upload("/new/spring/sheet", &[], more.as_bytes()).await;
+    assert_eq!(replaced.status, 303, "{}", replaced.text);
+    let approved = browser.approve(&address).await;
+    assert_eq!(approved.status, 303, "{}", approved.text);
+    wait_for_videos(&office, "spring", 3).await;
+    assert_eq!(office.sandbox.render_count(), 3);
+    let runs = office.run(&["runs", "spring", "--json"]);
+    assert_eq!(runs.stdout.matches("\"started\"").count(), 2, "{runs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn problems_are_shown_at_their_cells_and_prevent_an_approval() {
     let office = TestCli::new(0).await;
     let browser = Browser::open(&office).await;

@@ -78,6 +78,9 @@ impl SessionOutput {
                 "retrying {} (unless their video has arrived)",
                 pluralize(jobs, "job")
             )),
+            SessionEvent::WaitingForRun { message } => {
+                printer.status(&format!("{message}; waiting for its end"));
+            }
             SessionEvent::Declined => printer.status("nothing was submitted"),
             SessionEvent::NothingToResume => {
                 printer.status("no batch of this ledger has anything left to do");

@@ -9,7 +9,8 @@ use crate::ledger::read::{
 };
 use crate::ledger::store::statement::{SqlDialect, expand};
 use crate::ledger::write::{
-    claim, due, generation, lost_file, operator_request, recheck, record, run_stops, runs, webhook,
+    claim, draft_generation, due, lost_file, operator_request, recheck, record, run_stops, runs,
+    webhook,
 };
 
 #[tokio::test]
@@ -206,7 +207,7 @@ async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
         claim::STATEMENTS,
         claim::exclusive_project::STATEMENTS,
         due::STATEMENTS,
-        generation::STATEMENTS,
+        draft_generation::STATEMENTS,
         lost_file::STATEMENTS,
         webhook::STATEMENTS,
         &record::statements(),

@@ -11,7 +11,7 @@ use crate::text::pluralize;
 pub(in crate::runner) async fn report_canary_wait<S: StudioApi>(
     run: &RunContext<S>,
 ) -> Result<(), LedgerError> {
-    let condition = match run.progress.quiescence.last_claim_block() {
+    let condition = match run.progress.ledger_changes.last_claim_block() {
         ClaimBlock::Canary => "verified",
         ClaimBlock::Sample => "approved",
         ClaimBlock::NothingDue

@@ -30,7 +30,7 @@ pub(in crate::runner) async fn recover_lost_files<S: StudioApi>(
             file.file
         );
         let recovery = run.lease.download_again(file, due_at);
-        run.progress.quiescence.track(recovery, Result::is_ok).await?;
+        run.progress.ledger_changes.track(recovery, Result::is_ok).await?;
         run.observer.notify(RunEvent::Retry { key, message, due_at });
     }
     run.wakeups.download.notify_one();

@@ -38,7 +38,7 @@ pub(in crate::runner) async fn execute_request<S: StudioApi>(
 ) -> Result<(), LedgerError> {
     let turn = take_turn(run).await;
     let change = run.lease.carry_out_request_in_run(request, run.clock.now());
-    let carried_out = run.progress.quiescence.track(change, |_| true).await?;
+    let carried_out = run.progress.ledger_changes.track(change, |_| true).await?;
     if !carried_out.was_waiting {
         return Ok(());
     }

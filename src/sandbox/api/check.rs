@@ -8,7 +8,9 @@ use serde::Deserialize;
 
 use super::RequestRejection;
 use super::body::{LooseBool, LooseText};
-use crate::sandbox::switches::{HtmlHandling, SandboxSwitches, ScriptSwitches, ValidationLevel};
+use crate::sandbox::vendor_behavior::{
+    HtmlHandling, SandboxSwitches, ScriptSwitches, ValidationLevel,
+};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]

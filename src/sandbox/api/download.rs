@@ -4,7 +4,7 @@ use url::form_urlencoded;
 
 use super::{HandlerResult, RequestRejection, SandboxApi, SandboxRequest, SandboxResponse};
 use crate::sandbox::sample_videos::{RequestedRange, SampleVideo, parse_range};
-use crate::sandbox::switches::ETagMode;
+use crate::sandbox::vendor_behavior::ETagMode;
 
 impl SandboxApi<'_> {
     pub(super) fn download_file(&mut self, request: &SandboxRequest) -> HandlerResult {

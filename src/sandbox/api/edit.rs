@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::body::{self, LooseBool, LooseText};
 use super::projects::RenderParams;
 use super::{HandlerResult, RequestRejection, SandboxApi, SandboxRequest, SandboxResponse, check};
-use crate::sandbox::switches::ReturnedId;
+use crate::sandbox::vendor_behavior::ReturnedId;
 use crate::sandbox::world::{JournalEntry, ProjectRecord};
 
 #[derive(Deserialize)]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::body::{self, LooseText};
 use super::projects::RenderParams;
 use super::{HandlerResult, RequestRejection, SandboxApi, SandboxRequest, SandboxResponse, check};
-use crate::sandbox::switches::{
+use crate::sandbox::vendor_behavior::{
     DuplicateExport, ProgressNumberType, ReturnedId, UnknownIdResponse, ValidationLevel,
 };
 use crate::sandbox::world::{JournalEntry, ProjectRecord, RenderRecord};

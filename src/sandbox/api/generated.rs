@@ -11,7 +11,7 @@ use super::{
     HandlerResult, RequestRejection, SandboxApi, SandboxRequest, SandboxResponse, catalogue, check,
 };
 use crate::sandbox::endpoint::SandboxEndpoint;
-use crate::sandbox::switches::{TemplateParamNames, TemplateParamSource, ValidationLevel};
+use crate::sandbox::vendor_behavior::{TemplateParamNames, TemplateParamSource, ValidationLevel};
 use crate::sandbox::world::{GenerationRecord, ProjectRecord};
 
 #[derive(Deserialize)]

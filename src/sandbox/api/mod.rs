@@ -24,7 +24,7 @@ use axum::body::Bytes;
 use super::SandboxCredentials;
 use super::endpoint::SandboxEndpoint;
 use super::sample_videos::DownloadLinks;
-use super::switches::{AuthErrorShape, SandboxSwitches};
+use super::vendor_behavior::{AuthErrorShape, SandboxSwitches};
 use super::world::{JournalEntry, RenderRecord, SandboxWorld};
 
 /// A request whose endpoint is known.

@@ -8,7 +8,7 @@ use super::body::{self, LooseBool, LooseText};
 use super::{HandlerResult, RequestRejection, SandboxApi, SandboxRequest, SandboxResponse, check};
 use crate::sandbox::clock::{format_iso, seconds_to_ms};
 use crate::sandbox::rng::{SeededRng, hash64};
-use crate::sandbox::switches::{ListFilter, ListOrder, NameSwitches};
+use crate::sandbox::vendor_behavior::{ListFilter, ListOrder, NameSwitches};
 use crate::sandbox::world::{
     JournalEntry, ProjectRecord, RenderRecord, RenderRequest as RenderOrder, RenderSnapshot,
     render_status,

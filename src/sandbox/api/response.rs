@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::switches::{
+use crate::sandbox::vendor_behavior::{
     ErrorCodeType, ErrorHttpStatus, ErrorShape, ErrorSwitches, ListResponseShape,
 };
 

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::body::{self, LooseText};
 use super::{HandlerResult, RequestRejection, SandboxApi, SandboxRequest, SandboxResponse};
 use crate::sandbox::clock::{seconds_to_ms, wall_ms};
-use crate::sandbox::switches::AuthErrorShape;
+use crate::sandbox::vendor_behavior::AuthErrorShape;
 use crate::sandbox::world::JournalEntry;
 
 #[derive(Default, Deserialize)]

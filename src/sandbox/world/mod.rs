@@ -26,7 +26,7 @@ use super::bill::{Bill, split_tag};
 use super::clock::seconds_to_ms;
 use super::faults::FaultRecord;
 use super::rng::{SeededRng, hash64};
-use super::switches::{FailureMode, InsufficientCreditPolicy, SandboxSwitches};
+use super::vendor_behavior::{FailureMode, InsufficientCreditPolicy, SandboxSwitches};
 use journal::StateJournal;
 use resources::{CreditAccount, RenderWorkers};
 

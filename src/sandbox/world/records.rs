@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::sandbox::faults::FaultRecord;
-use crate::sandbox::switches::{ChargeAt, FailureMode};
+use crate::sandbox::vendor_behavior::{ChargeAt, FailureMode};
 
 /// One video project.
 #[derive(Clone, Debug, Serialize, Deserialize)]

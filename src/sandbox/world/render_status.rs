@@ -4,7 +4,7 @@
 //! an hour has lost no progress.
 
 use super::records::RenderRecord;
-use crate::sandbox::switches::{FailureMode, ProgressCurve, ProgressSwitches};
+use crate::sandbox::vendor_behavior::{FailureMode, ProgressCurve, ProgressSwitches};
 
 /// A render as a client sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,7 +94,7 @@ fn progress_percent(render: &RenderRecord, now: i64, switches: &ProgressSwitches
 mod tests {
     use super::super::records::PlannedFailure;
     use super::*;
-    use crate::sandbox::switches::ChargeAt;
+    use crate::sandbox::vendor_behavior::ChargeAt;
 
     fn render(failure: Option<FailureMode>) -> RenderRecord {
         RenderRecord {

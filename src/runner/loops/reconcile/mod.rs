@@ -63,7 +63,7 @@ pub(in crate::runner) async fn reconcile_loop<S: StudioApi>(
         }
         // A check may find new work, so the run must not end during one.
         let check = reconciler.check_all(&claimed);
-        run.progress.quiescence.track(check, |_| false).await?;
+        run.progress.ledger_changes.track(check, |_| false).await?;
         run.wakeups.run_end.notify_one();
     }
     Ok(())

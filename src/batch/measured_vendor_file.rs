@@ -11,7 +11,7 @@ use toml::de::DeTable;
 use super::paths::resolve_path;
 use super::problem::{BatchFileProblem, BatchFileProblems};
 use super::reader::{SettingProblem, SettingsReader};
-use super::vendor::{
+use super::vendor_profile::{
     DraftBilling, ExportIdBehavior, ListContents, MEASURED_SECTION, MeasurementInfo,
     ProjectNameHandling, SECTION, SecondExportEffect, VendorProfile,
 };

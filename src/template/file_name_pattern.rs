@@ -67,7 +67,7 @@ impl fmt::Debug for FileNamePattern {
 mod tests {
     use serde_json::json;
 
-    use crate::template::file_name::*;
+    use crate::template::file_name_pattern::*;
 
     fn render_name(pattern: &str, fields: &serde_json::Value) -> Result<String, TemplateProblem> {
         let pattern = FileNamePattern::parse(pattern).expect("a valid pattern");

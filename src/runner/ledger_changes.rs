@@ -1,4 +1,4 @@
-//! Detects a quiescent ledger: whether two reads of it are consistent although other tasks write.
+//! Tracks changes of the ledger: whether two reads of it are consistent although other tasks write.
 //!
 //! "Nothing is left to do" consists of two facts, read one after the other: the jobs by state, and
 //! why the last claim returned none. Between the two, a job may be claimed or requeued, and a run
@@ -13,14 +13,14 @@ use crate::ledger::ClaimBlock;
 
 /// The changes that this run has completed and those in progress, and the block of the last claim.
 #[derive(Debug)]
-pub(super) struct QuiescenceTracker {
+pub(super) struct LedgerChangeTracker {
     completed: AtomicU64,
     in_progress: AtomicU64,
     /// The block of the last claim of a paid request, and the number of changes before that claim.
     claim_block: Mutex<(ClaimBlock, u64)>,
 }
 
-impl Default for QuiescenceTracker {
+impl Default for LedgerChangeTracker {
     fn default() -> Self {
         Self {
             completed: AtomicU64::new(0),
@@ -30,7 +30,7 @@ impl Default for QuiescenceTracker {
     }
 }
 
-impl QuiescenceTracker {
+impl LedgerChangeTracker {
     /// Awaits a change, which counts if `is_change` returns true for its result.
     pub(super) async fn track<T>(
         &self,
@@ -87,7 +87,7 @@ mod tests {
     /// Found by the simulation: a run ended while a paid request was open.
     #[tokio::test]
     async fn claim_block_is_valid_only_while_nothing_changes() {
-        let tracker = QuiescenceTracker::default();
+        let tracker = LedgerChangeTracker::default();
         tracker.record_claim_block(ClaimBlock::Canary, tracker.change_count());
         assert_eq!(tracker.claim_block_since(tracker.change_count()), Some(ClaimBlock::Canary));
 
