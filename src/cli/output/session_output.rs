@@ -1,6 +1,7 @@
 //! Prints the events of a session.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -123,17 +124,26 @@ impl SessionOutput {
             }
             SessionEvent::DeliveryFailed { key, message } => status(&undelivered(key, message)),
             SessionEvent::Failed { message } => printer.error(message),
-            SessionEvent::ProbeDraftStarting { name } => printer.status(&format!(
-                "creating one draft, `{name}`, and deleting it again; drafts are assumed to be \
-                 free, which is not proven: compare the account's credits before and after"
-            )),
-            SessionEvent::ProbeExportStarting { project, time_max } => printer.status(&format!(
-                "exporting {project} once, which AI Studios charges for, and polling it for at \
-                 most {}",
-                format_duration(time_max)
-            )),
+            SessionEvent::ProbeDraftStarting { name } => printer.status(&probe_draft(name)),
+            SessionEvent::ProbeExportStarting { project, time_max } => {
+                printer.status(&probe_export(project, time_max));
+            }
         }
     }
+}
+
+fn probe_draft(name: &str) -> String {
+    format!(
+        "creating one draft, `{name}`, and deleting it again; drafts are assumed to be free, which is \
+         not proven: compare the account's credits before and after"
+    )
+}
+
+fn probe_export(project: &str, time_max: Duration) -> String {
+    format!(
+        "exporting {project} once, which AI Studios charges for, and polling it for at most {}",
+        format_duration(time_max)
+    )
 }
 
 fn print_invalid_rows(plan: &Plan, batch: &Batch, fix: Option<InvalidRowsFix>, printer: &Printer) {

@@ -59,9 +59,13 @@ async fn freeze(office: &TestCli, run: &RunningCommand) {
 async fn retry_and_cancel_work_while_a_run_is_live() {
     let (office, mut run) = office_with_live_run(9).await;
     // A refusal counts once a look at the account has confirmed it.
-    while office.run(&["jobs", "promo", "--state", "failed", "--json"]).stdout.is_empty() {
+    let refused = loop {
+        let listed = office.run(&["jobs", "promo", "--state", "failed", "--json"]);
+        if !listed.stdout.is_empty() {
+            break json_of(&listed)["key"].as_str().unwrap().to_owned();
+        }
         assert!(run.is_running(), "{}", run.stderr());
-    }
+    };
     let rendered = office.sandbox.render_count();
     let retried =
         office.run(&["retry", "promo", "--cause", "refused", "--yes", "--because", "fixed there"]);
@@ -83,7 +87,7 @@ async fn retry_and_cancel_work_while_a_run_is_live() {
     assert_eq!(audit_trail(&office), ["retry done 1 1", "cancel done 2 0"]);
     let shown = json_of(&office.run(&["show", "promo", "k007", "--json"]));
     assert_eq!(shown["requests"][0]["target"]["keys"], serde_json::json!(["k007", "k008"]));
-    let page = office.run(&["show", "promo", "k000"]).stdout;
+    let page = office.run(&["show", "promo", &refused]).stdout;
     assert!(page.contains(" (fixed there): done: 1 to render"), "{page}");
 }
 

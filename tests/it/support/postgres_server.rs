@@ -6,10 +6,10 @@
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Ends the server when its input closes, which happens with the test process, however it ends.
 const SUPERVISOR: &str = r#"
@@ -29,6 +29,9 @@ autovacuum_naptime = 10s
 checkpoint_timeout = 30min
 max_wal_size = 4GB
 ";
+
+/// A server starts, or recovers from a crash, within this time.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running server, reached by a socket in its own folder.
 pub(crate) struct PostgresServer {
@@ -140,8 +143,29 @@ impl PostgresServer {
     }
 
     /// Executes `sql` in `database` with `psql` and returns the rows, with fields separated by `|`.
+    /// Waits for a server that is starting.
     fn query(&self, database: &str, sql: &str) -> Vec<String> {
-        let output = Command::new(self.programs.join("psql"))
+        let begun = Instant::now();
+        loop {
+            let output = self.psql(database, sql);
+            let error = String::from_utf8_lossy(&output.stderr);
+            let is_starting = ["in recovery mode", "starting up", "not yet accepting"]
+                .iter()
+                .any(|words| error.contains(words));
+            if !is_starting || begun.elapsed() > START_TIMEOUT {
+                assert!(output.status.success(), "{sql}: {error}");
+                return String::from_utf8(output.stdout)
+                    .unwrap()
+                    .lines()
+                    .map(str::to_owned)
+                    .collect();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn psql(&self, database: &str, sql: &str) -> Output {
+        Command::new(self.programs.join("psql"))
             .args([
                 "-XqAt",
                 "-v",
@@ -157,9 +181,7 @@ impl PostgresServer {
             .arg(&self.folder)
             .env("PGOPTIONS", "-c client_min_messages=warning")
             .output()
-            .unwrap();
-        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+            .unwrap()
     }
 }
 

@@ -69,8 +69,10 @@ async fn check_tests_the_public_webhook_url() {
     assert!(checked.stdout.contains("callbacks to "), "{}", checked.stdout);
     assert_eq!(checked.code, Some(0), "{}", checked.stdout);
 
-    let dead = free_port();
-    office.write_batch("", &format!("{LIMITS}\n[webhook]\npublic_url = 'http://127.0.0.1:{dead}'"));
+    let (dead, listen) = (free_port(), free_port());
+    let webhook =
+        format!("[webhook]\npublic_url = 'http://127.0.0.1:{dead}'\nlisten = '127.0.0.1:{listen}'");
+    office.write_batch("", &format!("{LIMITS}\n{webhook}"));
     let checked = office.run(&["check", "b.toml"]);
     assert!(checked.stdout.contains("did not arrive"), "{}", checked.stdout);
     assert_eq!(checked.code, Some(0), "{}", checked.stdout);
