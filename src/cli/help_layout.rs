@@ -11,7 +11,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Get started", &["new", "pull", "plan", "preview", "help"]),
     ("Run", &["run", "resume", "pause", "unpause", "serve"]),
     ("Inspect", &["status", "jobs", "show", "runs", "report", "review"]),
-    ("Fix", &["retry", "cancel", "resolve", "sweep"]),
+    ("Fix", &["retry", "cancel", "resolve", "rename", "sweep"]),
     ("Account", &["login", "check", "models", "workspaces", "templates"]),
     ("Tools", &["ledger", "sandbox", "completions", "man"]),
 ];

@@ -20,7 +20,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 pub(crate) use crate::cli::args::GlobalArgs;
 use crate::cli::commands::{
     catalog, check, completions, help, jobs, ledger, login, man, new, pause, plan, preview, pull,
-    report, resolve, resume, retry, review, run, runs, sandbox, serve, show, status, sweep,
+    rename, report, resolve, resume, retry, review, run, runs, sandbox, serve, show, status, sweep,
 };
 use crate::cli::output::logging;
 use crate::cli::output::printer::Printer;
@@ -59,6 +59,7 @@ enum CliCommand {
     Pause(pause::PauseArgs),
     Unpause(pause::UnpauseArgs),
     Resolve(resolve::ResolveArgs),
+    Rename(rename::RenameArgs),
     Sweep(sweep::SweepArgs),
     Serve(serve::ServeArgs),
     Check(check::CheckArgs),
@@ -157,6 +158,7 @@ impl CliCommand {
             Self::Pause(args) => pause::pause(args, global, printer).await,
             Self::Unpause(args) => pause::unpause(args, global, printer).await,
             Self::Resolve(args) => resolve::run(args, global, printer).await,
+            Self::Rename(args) => rename::run(args, global, printer).await,
             Self::Sweep(args) => sweep::run(args, global, printer).await,
             Self::Models(args) => catalog::run_models(args, global, printer).await,
             Self::Workspaces(args) => catalog::run_workspaces(args, global, printer).await,

@@ -80,6 +80,7 @@ pub use crate::ledger::write::credits::CreditCaps;
 pub use crate::ledger::write::delivery::{DeliveryCounts, DeliveryResult};
 pub use crate::ledger::write::draft_generation::GeneratingDraft;
 pub use crate::ledger::write::due::{DueClaim, DueJob};
+pub use crate::ledger::write::file_rename::FileRename;
 pub use crate::ledger::write::lease::{BatchLease, RecoveredWork};
 pub use crate::ledger::write::lost_file::FinishedFile;
 pub use crate::ledger::write::operator::StrayDraft;
@@ -93,9 +94,9 @@ pub use crate::ledger::write::run_stops::UnstartedRun;
 pub use crate::ledger::write::runs::RunOwner;
 pub use crate::ledger::write::share_link::{NewShareLink, ShareLink};
 pub use crate::ledger::write::staging::{
-    ChangedRow, ComparedSheet, JobSelection, ListedRow, MergedRow, NewRowContent, PaidTotals,
-    PlanCounts, PlanHeader, RemovedPaidRow, RemovedRow, SharedFileName, SkippedRow, StagedRow,
-    StagedSheet, UnmergedReason,
+    ChangedRow, ComparedSheet, FormerFileName, JobSelection, ListedRow, MergedRow, NewRowContent,
+    PaidTotals, PlanCounts, PlanHeader, RemovedPaidRow, RemovedRow, SharedFileName, SkippedRow,
+    StagedRow, StagedSheet, UnmergedReason,
 };
 pub use crate::ledger::write::stored_payloads::{RestoredPayload, VersionWithoutPayload};
 pub use crate::ledger::write::webhook::{

@@ -38,7 +38,8 @@ use jiff::Timestamp;
 
 use crate::batch::{Batch, BatchLimits};
 use crate::ledger::{
-    BatchId, ComparedSheet, Ledger, LedgerError, PlanCounts, PlanHeader, StagedSheet,
+    BatchId, ComparedSheet, FormerFileName, Ledger, LedgerError, PlanCounts, PlanHeader,
+    StagedSheet,
 };
 use crate::payload::CatalogRef;
 use crate::sheet;
@@ -267,6 +268,11 @@ impl Plan {
         let headings = &self.columns.headings;
         self.listing = RowListing::read(&mut self.compared, headings, u32::MAX).await?;
         Ok(())
+    }
+
+    /// Returns the finished videos whose files have the name of a former `file` pattern.
+    pub async fn list_former_file_names(&mut self) -> Result<Vec<FormerFileName>, LedgerError> {
+        self.compared.list_former_file_names().await
     }
 
     /// Adds a warning for every catalogue item that is used but missing in `catalog`.

@@ -30,7 +30,8 @@ pub use video_zip::{ZippedVideo, write_video_zip};
 
 const RESULTS_FILE: &str = "results.csv";
 const FAILURES_FILE: &str = "failures.csv";
-const PAGE_FILE: &str = "report.html";
+/// The name of the page of a batch.
+pub const PAGE_FILE: &str = "report.html";
 /// The name of the record of a run.
 pub const RUN_FILE_NAME: &str = "run.json";
 

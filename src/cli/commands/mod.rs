@@ -15,6 +15,7 @@ pub(crate) mod pause;
 pub(crate) mod plan;
 pub(crate) mod preview;
 pub(crate) mod pull;
+pub(crate) mod rename;
 pub(crate) mod report;
 pub(crate) mod resolve;
 pub(crate) mod resume;

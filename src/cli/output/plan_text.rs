@@ -92,12 +92,12 @@ pub(crate) fn summary_lines(plan: &Plan, batch: &Batch) -> Vec<String> {
     }
     if counts.old_names > 0 {
         lines.push(format!(
-            "  {} the file name of the earlier plan: `file` names videos that are rendered from \
-             now on",
+            "  {} the name of the earlier `file`; to rename (free): callsheet rename {}",
             match counts.old_names {
                 1 => "1 video keeps".to_owned(),
                 videos => format!("{videos} videos keep"),
-            }
+            },
+            shell_quote(&batch.file.display().to_string())
         ));
     }
     lines

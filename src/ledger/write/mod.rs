@@ -8,6 +8,7 @@ pub(super) mod credits;
 pub(super) mod delivery;
 pub(super) mod draft_generation;
 pub(super) mod due;
+pub(super) mod file_rename;
 pub(super) mod lease;
 pub(super) mod lost_file;
 pub(super) mod operator;

@@ -7,3 +7,4 @@ mod mp4_track;
 pub(super) mod output_marker;
 pub(super) mod part_file;
 mod part_mark;
+pub(super) mod video_name;

@@ -301,7 +301,7 @@ fn hard_link(_: &Path, _: &Path) -> io::Result<()> {
 }
 
 /// Renames a file without ever overwriting one. Returns whether the name was free.
-fn rename_without_overwrite(from: &Path, to: &Path) -> io::Result<bool> {
+pub(super) fn rename_without_overwrite(from: &Path, to: &Path) -> io::Result<bool> {
     match hard_link(from, to) {
         Ok(()) => std::fs::remove_file(from).map(|()| true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
@@ -328,12 +328,12 @@ fn hash_reader(bytes: impl Read) -> io::Result<String> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-fn hash_file(path: &Path) -> io::Result<String> {
+pub(super) fn hash_file(path: &Path) -> io::Result<String> {
     hash_reader(File::open(path)?)
 }
 
 /// Makes a rename durable.
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 

@@ -5,7 +5,6 @@
 //! the next run resumes the part file; after it, the next run finds the file, verifies that it is the
 //! same, and records it.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,8 @@ use crate::ledger::{DueClaim, DueJob, JobState, JobUpdate, LedgerError, Verified
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
 use crate::runner::files::mp4_check::Mp4Defect;
-use crate::runner::files::part_file::{self, PartFile, PartFileError};
+use crate::runner::files::part_file::{PartFile, PartFileError};
+use crate::runner::files::video_name::versioned_name;
 use crate::runner::in_flight::{InFlightGuard, InFlightSet};
 use crate::runner::limits::halt::Halt;
 use crate::runner::loops::render_outcome::polled_id;
@@ -300,13 +300,4 @@ async fn receive_body<S: StudioApi>(
         }
         Some(_) | None => Ok(()),
     }
-}
-
-/// Returns the file name of a version: the first has the plain name, and later ones never replace a
-/// paid file.
-fn versioned_name(name: &str, version: i64) -> String {
-    if version <= 1 {
-        return name.to_owned();
-    }
-    part_file::with_suffix(Path::new(name), &format!("-v{version}")).display().to_string()
 }

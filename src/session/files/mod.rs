@@ -4,3 +4,4 @@ pub(crate) mod media_check;
 pub(crate) mod output_dir;
 pub(crate) mod overwrite_guard;
 pub(crate) mod sheet_input;
+pub(crate) mod video_renames;

@@ -94,6 +94,26 @@ pub(crate) async fn print_page(
     report::write_page_to(ledger, &context.report_page(&videos, &zone), page.name, out).await
 }
 
+/// Writes the `report.html` of the output folder again, if there is one.
+pub(crate) async fn renew_page(
+    ledger: &Ledger,
+    batch: &StoredBatch,
+    commands: CommandHints,
+    now: Timestamp,
+) -> Result<(), ReportError> {
+    let folder = output_dir::stored_output_dir(batch).unwrap_or_default();
+    let path = folder.join(report::PAGE_FILE);
+    if !path.is_file() {
+        return Ok(());
+    }
+    let disk = |source| ReportError::Io { path: path.clone(), source };
+    let mut file = report::create_temp_file(&folder).map_err(disk)?;
+    let page = ReportPageRequest { now, file: Some(&path), name: &path };
+    print_page(ledger, batch, commands, page, file.as_file_mut()).await?;
+    file.persist(&path).map_err(|error| disk(error.error))?;
+    Ok(())
+}
+
 fn submit_limits(limits: &BatchLimits) -> SubmitLimits {
     let submits_per_minute = match limits.submits {
         Rate::Unlimited => None,

@@ -28,6 +28,7 @@ mod progress_output;
 mod prompts;
 mod proxies;
 mod regions;
+mod rename;
 mod retry_and_resolve;
 mod row_filters;
 mod secrets;

@@ -230,6 +230,7 @@ static STATEMENTS: &[(StatementScope, &Statement, &[StatementBind])] = &[
     ),
     (StatementScope::Known, &UPDATE_POSITIONS, &[]),
     (StatementScope::Unchanged, &UPDATE_CELLS, &[Template, Dictionary]),
+    (StatementScope::Unchanged, &UPDATE_FILE_NAMES, &[]),
     (StatementScope::Changed, &CREATE_CHANGES, &[]),
     (StatementScope::Changed, &INSERT_NEXT_VERSIONS, &[Template, Now, Request, Dictionary]),
     (StatementScope::Changed, &SET_WANTED_VERSIONS, &[]),
@@ -290,6 +291,17 @@ static UPDATE_CELLS: Statement = Statement::new(
         and s.row_change = 'unchanged'
         and (version.cells <> s.cells or version.layout_id <> l.id
             or version.template_hash <> $1)",
+);
+
+/// What is not downloaded yet gets the name of today's pattern.
+static UPDATE_FILE_NAMES: Statement = Statement::new(
+    "-- ledger::commit_plan, file names of videos to come
+    update version set file_name = s.file_name
+    from staged s
+    join job j on j.id = s.job_id
+    where version.job_id = j.id and version.version = j.wanted_version
+        and s.row_change = 'unchanged' and version.file_name <> s.file_name
+        and j.state not in ('done', 'reused', 'fetching')",
 );
 
 static CREATE_CHANGES: Statement = Statement::new(

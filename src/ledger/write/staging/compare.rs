@@ -92,10 +92,11 @@ static COUNT_REUSED: Statement = Statement::new(
 );
 
 static COUNT_OLD_NAMES: Statement = Statement::new(
-    "-- ledger::classify, unchanged rows with another file name
+    "-- ledger::classify, finished videos with another file name
     select count(*) from staged s join job j on j.id = s.job_id
     join version v on v.job_id = j.id and v.version = j.wanted_version
-    where s.row_change = 'unchanged' and s.file_name <> v.file_name",
+    where s.row_change = 'unchanged' and s.file_name <> v.file_name
+        and j.state in ('done', 'reused')",
 );
 
 static COUNT_REMOVED: Statement = Statement::new(

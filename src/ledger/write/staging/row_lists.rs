@@ -2,6 +2,7 @@
 
 use sqlx::FromRow;
 
+use crate::ledger::JobId;
 use crate::ledger::error::LedgerError;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::statement::Statement;
@@ -47,6 +48,36 @@ pub struct SharedFileName {
     pub row_numbers: Vec<i64>,
 }
 
+/// A finished video whose file has the name that an earlier `file` pattern gave it.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct FormerFileName {
+    /// The job's id.
+    #[sqlx(try_from = "i64")]
+    pub job: JobId,
+    /// The job's key.
+    pub key: String,
+    /// The version that was rendered; a reused video is that of an earlier version.
+    pub version: i64,
+    /// The file's name within the output folder.
+    pub file: String,
+    /// The hash of its bytes.
+    pub video_hash: String,
+    /// The name that the pattern gives it now, without a version.
+    pub file_name: String,
+}
+
+static LIST_FORMER_FILE_NAMES: Statement = Statement::new(
+    "-- ledger::list_former_file_names
+    select j.id as job, j.key, w.version, j.video_file as file, w.video_hash, s.file_name
+    from staged s join job j on j.id = s.job_id
+    join version v on v.job_id = j.id and v.version = j.wanted_version
+    join version w on w.job_id = j.id and w.version = coalesce(v.reused_from, v.version)
+    where s.row_change = 'unchanged' and s.file_name <> v.file_name
+        and j.state in ('done', 'reused') and j.video_file is not null
+        and w.video_hash is not null
+    order by s.position",
+);
+
 static LIST_NEW_ROWS: Statement = Statement::new(
     "-- ledger::list_new_rows
     select key, row_number from staged where row_change = 'new' order by position limit $1",
@@ -68,6 +99,11 @@ static LIST_SKIPPED_ROWS: Statement = Statement::new(
 );
 
 impl ComparedSheet {
+    /// Returns the finished videos whose files have a former name, in the order of the sheet.
+    pub async fn list_former_file_names(&mut self) -> Result<Vec<FormerFileName>, LedgerError> {
+        Ok(self.staging.db.fetch_all(&LIST_FORMER_FILE_NAMES, binds![]).await?)
+    }
+
     /// Returns up to `max` new rows in the order of the sheet.
     pub async fn list_new_rows(&mut self, max: u32) -> Result<Vec<ListedRow>, LedgerError> {
         Ok(self.staging.db.fetch_all(&LIST_NEW_ROWS, binds![max]).await?)
