@@ -23,7 +23,7 @@ pub struct ProjectIndex {
     pub tagged_ids: Vec<String>,
     /// The ids of the projects without a tag.
     pub untagged_ids: Vec<String>,
-    complete: bool,
+    pub(super) complete: bool,
     is_page_sized: bool,
     /// When the oldest and the newest finished project of this ledger were paid for.
     known_period: Option<(i64, i64)>,
@@ -116,10 +116,8 @@ impl ProjectIndex {
         // A page, too, shows everything between two projects that it shows.
         let is_between =
             self.known_period.is_some_and(|(first, last)| first < paid_at && paid_at < last);
-        if !self.complete {
-            Some("the project list was incomplete")
-        } else if self.hides_known_projects {
-            Some("the project list leaves out or renames finished projects, so it proves nothing")
+        if let Some(omission) = self.omission() {
+            Some(omission)
         } else if self.is_page_sized && !is_between {
             Some("the project list may be one page of a longer one, so it proves nothing")
         } else if !self.reaches_back_to(due) {
@@ -127,6 +125,17 @@ impl ProjectIndex {
                 "the project list may show only the newest projects, all of which may be newer, so \
                  it proves nothing",
             )
+        } else {
+            None
+        }
+    }
+
+    /// Returns how the list is known to leave out projects; `None` if it is not.
+    pub(super) fn omission(&self) -> Option<&'static str> {
+        if !self.complete {
+            Some("the project list was incomplete")
+        } else if self.hides_known_projects {
+            Some("the project list leaves out or renames finished projects, so it proves nothing")
         } else {
             None
         }

@@ -54,13 +54,15 @@ pub(in crate::runner) fn judge_recheck(
         return RecheckVerdict::Unclear("a callback arrived, so it was accepted".to_owned());
     }
     match (&observation.draft, index) {
-        _ if observation.is_draft_gone => settle_decline(due, observation, context),
-        (Some(Err(message)), _) => RecheckVerdict::Unclear(message.clone()),
+        (Some(Err(message)), _) if !observation.is_draft_gone => {
+            RecheckVerdict::Unclear(message.clone())
+        }
         (_, Err(message)) if is_tagged(due) => RecheckVerdict::Unclear(message.clone()),
         // It may be rendered under another id, which this list would hide.
-        (_, Ok(index)) if index.hides_known_projects && !index.keeps_ids && is_tagged(due) => {
-            RecheckVerdict::Unclear("the project list leaves out finished projects".to_owned())
-        }
+        (_, Ok(index)) if is_tagged(due) && !index.keeps_ids => match index.omission() {
+            Some(omission) => RecheckVerdict::Unclear(omission.to_owned()),
+            None => settle_decline(due, observation, context),
+        },
         _ => settle_decline(due, observation, context),
     }
 }

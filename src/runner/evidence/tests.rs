@@ -1,7 +1,10 @@
 //! Which observations prove acceptance, which prove absence, and which prove nothing.
 
 use crate::aistudios::{ListedProject, ProjectId, ProjectList, RenderState};
-use crate::ledger::FinishedProject;
+use jiff::Timestamp;
+
+use crate::ledger::{FinishedProject, JobUpdate, RecheckReason};
+use crate::runner::evidence::recheck::{RecheckContext, RecheckVerdict, judge_recheck};
 use crate::runner::evidence::*;
 
 fn due(project_id: Option<&str>, looks: i64) -> DueJob {
@@ -240,5 +243,41 @@ fn a_list_without_an_older_project_proves_no_absence() {
         let evidence = assess_submission(&paid(Some("d1")), &Ok(index), &observation);
         let is_absent = matches!(evidence, SubmissionEvidence::Absent);
         assert_eq!(is_absent, is_proof, "{finished_at:?}, {} shown: {evidence:?}", shown.len());
+    }
+}
+
+/// A decline is believed only if a render under another id would be seen, whether or not AI Studios
+/// still knows the draft.
+#[test]
+fn a_decline_is_not_believed_with_a_list_that_leaves_out_projects() {
+    let known = rendered("k1", "K [cs:0000000000000]");
+    let index = |is_complete, hides_known_projects, keeps_ids| {
+        let mut list = index_of(&[&known]).unwrap();
+        (list.complete, list.hides_known_projects, list.keeps_ids) =
+            (is_complete, hides_known_projects, keeps_ids);
+        Ok(list)
+    };
+    let due = DueJob { recheck: Some(RecheckReason::Declined), ..paid(Some("d1")) };
+    let context =
+        RecheckContext { now: Timestamp::UNIX_EPOCH, submit_retries: 3, earlier_progress: None };
+    for is_draft_gone in [false, true] {
+        let draft = match is_draft_gone {
+            true => Err("not found".to_owned()),
+            false => Ok(project("d1", NAME)),
+        };
+        let observation =
+            Observation { draft: Some(draft), is_draft_gone, ..Observation::default() };
+        for (index, is_believed) in [
+            (index(true, false, false), true),
+            (index(true, true, false), false),
+            (index(false, false, false), false),
+            (index(false, true, true), true),
+            (Err("no list".to_owned()), false),
+        ] {
+            let evidence = judge(&due, &index, &observation);
+            let verdict = judge_recheck(&due, &index, &observation, context, evidence);
+            let settles = matches!(verdict, RecheckVerdict::Settle(JobUpdate::Refused { .. }));
+            assert_eq!(settles, is_believed, "gone: {is_draft_gone}, {index:?}: {verdict:?}");
+        }
     }
 }

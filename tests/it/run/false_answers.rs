@@ -9,8 +9,8 @@ use callsheet::runner::RunOptions;
 use callsheet::sandbox::{FaultRules, ListFilter, ReturnedId, SandboxSettings};
 
 use super::count_in_state;
-use crate::support::TestBatch;
 use crate::support::test_cli::TestCli;
+use crate::support::{TIME_SCALE, TestBatch};
 
 fn with_fault(fault: &str) -> impl FnOnce(&mut SandboxSettings) {
     move |settings| settings.faults.add(fault).unwrap()
@@ -42,6 +42,25 @@ async fn decline_of_an_accepted_request_pays_nothing_twice() {
             assert_eq!(test.sandbox.bill().paid_twice(), [], "{mode}, {status}");
             assert_eq!(count_done(&test).await, 6, "{mode}, {status}: {:?}", test.rows().await);
         }
+    }
+}
+
+/// The work of a declined export is visible only in the list, under another id, and only after a while.
+#[tokio::test(flavor = "multi_thread")]
+async fn declined_export_that_is_listed_late_under_another_id_is_not_paid_again() {
+    for status in ["400", "404", "403", "429"] {
+        let fault = format!("decline-after=export:3@{status}");
+        let test = TestBatch::with_settings(6, "[limits]\nconfirm_after = '60ms'", |settings| {
+            with_fault(&fault)(settings);
+            settings.switches.export.id = ReturnedId::New;
+            settings.switches.list.include = ListFilter::All;
+            settings.switches.list.lag_s = 30e-3 * TIME_SCALE;
+        })
+        .await;
+        run_to_the_end(&test).await;
+        assert_eq!(test.sandbox.bill().paid_twice(), [], "{status}");
+        assert_eq!(test.sandbox.render_count(), 6, "{status}");
+        assert_eq!(count_done(&test).await, 6, "{status}: {:?}", test.rows().await);
     }
 }
 
@@ -91,9 +110,12 @@ async fn list_that_hides_projects_is_noticed_before_anything_is_paid() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn export_of_a_draft_that_is_not_known_yet_is_tried_again() {
-    let change = with_fault("young-draft-404=export:always@60");
-    let test = TestBatch::with_settings(12, "", change).await;
+    // Long enough for the first export of each draft, on a slow machine as well.
+    let change = with_fault("young-draft-404=export:always@1500");
+    let test = TestBatch::with_settings(12, "[limits]\nsubmit_retries = 100", change).await;
     let outcome = test.run().await;
+    let faults = test.sandbox.counters().faults;
+    assert!(faults.values().sum::<u64>() >= 12, "{faults:?}");
     assert_eq!(count_in_state(&outcome, JobState::Done), 12, "{outcome:?}");
     assert_eq!(test.sandbox.render_count(), 12);
 }
@@ -106,6 +128,17 @@ async fn two_false_failures_render_nothing_again() {
     let outcome = test.run().await;
     assert_eq!(count_in_state(&outcome, JobState::Done), 12, "{outcome:?}");
     assert_eq!(test.sandbox.render_count(), 12);
+}
+
+/// A proxy repeats a paid request: the second render cannot be prevented, and is not hidden.
+#[tokio::test(flavor = "multi_thread")]
+async fn double_render_of_a_repeated_request_is_reported() {
+    let office =
+        TestCli::with_settings(3, "submission = 'one-step'", with_fault("twice=create:1")).await;
+    let ended = office.run(&["run", "b.toml"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(office.sandbox.render_count(), 4);
+    assert!(ended.stderr.contains("several rendered projects carry the tag"), "{ended:?}");
 }
 
 /// Returns the names of the rendered projects, by id.

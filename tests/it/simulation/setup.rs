@@ -60,7 +60,8 @@ pub(super) enum SimulatedFault {
     NotAVideo,
     /// The download host refuses.
     DownloadRefused,
-    /// A paid request takes effect, which its project shows at once, and is declined all the same.
+    /// An export takes effect, and is declined all the same. Its project, or the list, shows it before
+    /// the decline is believed.
     DeclinedAfterWork,
     /// An export is declined because its draft is not known yet.
     DraftNotKnownYet,
@@ -68,6 +69,8 @@ pub(super) enum SimulatedFault {
     FalseFailure,
     /// The list shows only a page, and does not say so.
     PagedList,
+    /// The names in the list are escaped, tags included.
+    EscapedList,
     /// A response is that of the request before.
     CrossedResponse,
     /// A user copies a project, and exports the copy.
@@ -75,7 +78,7 @@ pub(super) enum SimulatedFault {
 }
 
 impl SimulatedFault {
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 28] = [
         Self::RequestLost,
         Self::ResponseLost,
         Self::ActedLate,
@@ -101,9 +104,15 @@ impl SimulatedFault {
         Self::DraftNotKnownYet,
         Self::FalseFailure,
         Self::PagedList,
+        Self::EscapedList,
         Self::CrossedResponse,
         Self::CopiedProject,
     ];
+
+    /// Returns whether a list may hide a project, and shows all that the ledger knows.
+    fn hides_projects_silently(self) -> bool {
+        matches!(self, Self::PagedList | Self::EscapedList)
+    }
 }
 
 /// The id under which an export renders.
@@ -170,6 +179,14 @@ impl StudioBehavior {
         vendor
     }
 
+    /// Returns whether an export is visible before a decline of it is believed, in the project itself or
+    /// under another id in the list.
+    fn shows_declined_exports(&self, confirm_after: Duration) -> bool {
+        let is_shown = self.export_id == SimulatedExportId::Same
+            || self.list_visibility != ListVisibility::Finished;
+        is_shown && self.visibility_lag + self.response_time < confirm_after
+    }
+
     /// Returns whether a render is invisible until its end once its response was lost.
     fn leaves_no_trace(&self, mode: SubmissionMode, on_uncertain: OnUncertain) -> bool {
         let no_list = self.list_visibility == ListVisibility::Finished;
@@ -232,6 +249,12 @@ impl SimulationSetup {
             random_behavior(&mut rng, limits.settle_after, submission_mode, on_uncertain);
         // Without a tag, a project under the wrong row cannot be recognized.
         faults.retain(|(fault, _)| kind.is_tagged() || *fault != SimulatedFault::CrossedResponse);
+        let list_hides = faults.iter().any(|(fault, _)| fault.hides_projects_silently());
+        let is_hidden =
+            (list_hides || !kind.is_tagged()) && behavior.export_id == SimulatedExportId::New;
+        if is_hidden || !behavior.shows_declined_exports(limits.confirm_after) {
+            faults.retain(|(fault, _)| *fault != SimulatedFault::DeclinedAfterWork);
+        }
         if behavior.leaves_no_trace(submission_mode, on_uncertain) {
             // A render that fails or never ends would remain invisible.
             faults.retain(|(fault, _)| {

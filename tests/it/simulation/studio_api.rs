@@ -205,9 +205,7 @@ impl SimulatedStudio {
             let kind = RefusalKind::NotFound;
             return Some(SubmitOutcome::Refused { kind, message: "no such project".to_owned() });
         }
-        if !studio.shows_exports_at_once(action)
-            || !studio.should_inject(SimulatedFault::DeclinedAfterWork)
-        {
+        if !is_export || !studio.should_inject(SimulatedFault::DeclinedAfterWork) {
             return None;
         }
         studio.note(now, "(declined after the work)");

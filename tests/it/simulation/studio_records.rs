@@ -317,14 +317,6 @@ impl StudioState {
         self.paid_in_flight = self.paid_in_flight.saturating_sub(1);
     }
 
-    /// Returns whether the project itself shows this export at once, so that a false decline of it can
-    /// be noticed before it is believed.
-    pub(super) fn shows_exports_at_once(&self, action: &StudioAction) -> bool {
-        matches!(action, StudioAction::Export { .. })
-            && self.setup.behavior.export_id == SimulatedExportId::Same
-            && self.setup.behavior.visibility_lag.is_zero()
-    }
-
     pub(super) fn mark_accepted(&mut self, now: Timestamp, project: usize) {
         let rendered = self.projects[project].exported_copy.unwrap_or(project);
         if let Some(render) = &mut self.projects[rendered].render {
@@ -691,7 +683,15 @@ impl StudioState {
             }
         }
         if self.should_inject(SimulatedFault::PagedList) {
-            projects.truncate(PAGE_LENGTH);
+            match self.rng.random_bool(0.5) {
+                true => projects.truncate(PAGE_LENGTH),
+                false => drop(projects.drain(..projects.len().saturating_sub(PAGE_LENGTH))),
+            }
+        }
+        if self.should_inject(SimulatedFault::EscapedList) {
+            for name in projects.iter_mut().filter_map(|project| project.name.as_mut()) {
+                *name = name.replace('[', "&#91;").replace(']', "&#93;");
+            }
         }
         if is_incomplete {
             projects.retain(|_| self.rng.random_bool(0.5));
