@@ -210,13 +210,133 @@ fn an_odd_dimension_and_missing_addresses_do_not_matter() {
     }
 }
 
+const MAIN: &str = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+const OFFICE_RELATIONS: &str =
+    "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+
+/// The parts of a workbook with phonetic text, escaped characters, a date, and a cell far from the
+/// table that has a format and no value.
+fn ordinary_parts(day: u32) -> Vec<(&'static str, String)> {
+    let relations = |list: &str| {
+        let package = "http://schemas.openxmlformats.org/package/2006/relationships";
+        format!("<Relationships xmlns=\"{package}\">{list}</Relationships>")
+    };
+    let relation = |id: &str, kind: &str, target: &str| {
+        format!(
+            "<Relationship Id=\"{id}\" Type=\"{OFFICE_RELATIONS}/{kind}\" Target=\"{target}\"/>"
+        )
+    };
+    let shared = "<si><t>id</t></si><si><t>text</t></si><si><t>day</t></si>\
+        <si><r><t>東</t></r><r><t>京</t></r><rPh sb=\"0\" eb=\"2\"><t>トウキョウ</t></rPh></si>\
+        <si><t>A_x0042_C _x005F_x0041_</t></si>";
+    let cells = format!(
+        "<row r=\"1\"><c r=\"A1\" t=\"s\"><v>0</v></c><c r=\"B1\" t=\"s\"><v>1</v></c>\
+         <c r=\"C1\" t=\"s\"><v>2</v></c></row><row r=\"2\"><c r=\"A2\" t=\"s\"><v>3</v></c>\
+         <c r=\"B2\" t=\"s\"><v>4</v></c><c r=\"C2\" s=\"1\"><v>{day}</v></c></row>\
+         <row r=\"900\"><c r=\"XFD900\" s=\"1\"/></row>"
+    );
+    let styles = "<numFmts count=\"1\"><numFmt numFmtId=\"164\" formatCode=\"yyyy\\-mm\\-dd\"/>\
+        </numFmts><cellXfs count=\"2\"><xf numFmtId=\"0\"/><xf numFmtId=\"164\"/></cellXfs>";
+    vec![
+        ("[Content_Types].xml", "<Types/>".to_owned()),
+        ("_rels/.rels", relations(&relation("a", "officeDocument", "xl/workbook.xml"))),
+        (
+            "xl/_rels/workbook.xml.rels",
+            relations(
+                &(relation("b", "worksheet", "worksheets/one.xml")
+                    + &relation("c", "sharedStrings", "sharedStrings.xml")
+                    + &relation("d", "styles", "styles.xml")),
+            ),
+        ),
+        (
+            "xl/workbook.xml",
+            format!(
+                "<workbook xmlns=\"{MAIN}\" xmlns:r=\"{OFFICE_RELATIONS}\"><sheets>\
+                 <sheet name=\"One\" sheetId=\"1\" r:id=\"b\"/></sheets></workbook>"
+            ),
+        ),
+        (
+            "xl/worksheets/one.xml",
+            format!("<worksheet xmlns=\"{MAIN}\"><sheetData>{cells}</sheetData></worksheet>"),
+        ),
+        ("xl/sharedStrings.xml", format!("<sst xmlns=\"{MAIN}\">{shared}</sst>")),
+        ("xl/styles.xml", format!("<styleSheet xmlns=\"{MAIN}\">{styles}</styleSheet>")),
+    ]
+}
+
+/// Gives every element of the main namespace a prefix, as some programs do.
+fn with_prefix(text: &str) -> String {
+    if !text.contains(&format!("xmlns=\"{MAIN}\"")) {
+        return text.to_owned();
+    }
+    let prefixed = text.replace('<', "<x:").replace("<x:/", "</x:");
+    prefixed.replace("xmlns=", "xmlns:x=")
+}
+
+/// A name, the number of the day, and how every part differs.
+type Dialect<'d> = (&'d str, u32, &'d dyn Fn(&str) -> String);
+
+#[test]
+fn a_workbook_is_read_alike_in_every_dialect_of_its_format() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.xlsx");
+    let strict = |text: &str| {
+        text.replace(MAIN, "http://purl.oclc.org/ooxml/spreadsheetml/main")
+            .replace(OFFICE_RELATIONS, "http://purl.oclc.org/ooxml/officeDocument/relationships")
+    };
+    let since_1904 = |text: &str| text.replace("<sheets>", "<workbookPr date1904=\"1\"/><sheets>");
+    let dialects: [Dialect<'_>; 4] = [
+        ("transitional", 46082, &str::to_owned),
+        ("strict", 46082, &strict),
+        ("prefixed", 46082, &with_prefix),
+        ("dates since 1904", 46082 - 1462, &since_1904),
+    ];
+    for (name, day, change) in dialects {
+        let parts: Vec<(&str, String)> =
+            ordinary_parts(day).into_iter().map(|(part, text)| (part, change(&text))).collect();
+        let parts: Vec<Part<'_>> =
+            parts.iter().map(|(part, text)| Part::text(part, text)).collect();
+        write_archive(&path, &parts);
+        let want = "東京 => 2[\"東京\", \"ABC _x0041_\", \"2026-03-01\"]\n";
+        assert_eq!(entries(&path, &KEY_ID), want, "{name}");
+        assert_eq!(warnings(&path, &KEY_ID), "", "{name}");
+    }
+}
+
+#[test]
+fn repeated_cells_of_an_ods_are_read_and_empty_ones_at_its_end_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.ods");
+    let cell = |text: &str, count: u32| {
+        format!(
+            "<table:table-cell office:value-type=\"string\" \
+             table:number-columns-repeated=\"{count}\"><text:p>{text}</text:p></table:table-cell>"
+        )
+    };
+    let rest = "<table:table-cell table:number-columns-repeated=\"16382\"/>";
+    write_ods(
+        &path,
+        &format!(
+            "<table:table-row>{}{}{rest}</table:table-row><table:table-row>{}{rest}\
+             </table:table-row><table:table-row table:number-rows-repeated=\"1048574\">\
+             <table:table-cell table:number-columns-repeated=\"16384\"/></table:table-row>",
+            cell("id", 1),
+            cell("text", 1),
+            cell("same", 2)
+        ),
+    );
+    assert_eq!(entries(&path, &KEY_ID), "same => 2[\"same\", \"same\"]\n");
+}
+
 /// Plans a batch with this sheet in a process of its own, whose memory is limited.
 fn plan_with_little_memory(dir: &Path, sheet: &str) -> (Option<i32>, String) {
     let batch = format!("name = 'b'\nsheet = '{sheet}'\ntemplate = 't.json.hbs'\nkey = 'id'\n");
     fs::write(dir.join("b.toml"), batch).unwrap();
     fs::write(dir.join("t.json.hbs"), crate::support::TEMPLATE.replace("{{key}}", "{{id}}"))
         .unwrap();
-    let limited = "ulimit -d $((192 * 1024)); exec \"$0\" plan b.toml --offline";
+    // Memory in KB, temporary files in blocks of 512 bytes.
+    let limited = "ulimit -d $((192 * 1024)); ulimit -f $((64 * 2048)); \
+                   exec \"$0\" plan b.toml --offline";
     let output = Command::new("sh")
         .args(["-c", limited, env!("CARGO_BIN_EXE_callsheet")])
         .current_dir(dir)
@@ -249,6 +369,29 @@ fn decompression_bombs_are_rejected_with_little_memory() {
     );
     let wide = "<sheetData><row r=\"1\"><c r=\"XFD1\"><v>1</v></c></row></sheetData></worksheet>";
     xlsx("wide.xlsx", Part::text("", wide), None);
+    xlsx(
+        "wide-rows.xlsx",
+        Part {
+            name: "",
+            before: "<sheetData>",
+            repeated: b"<row><c r=\"XFD1\"><v>1</v></c></row>",
+            count: 200_000,
+            after: end,
+        },
+        None,
+    );
+    let text = "x".repeat(1_000_000);
+    let shared = format!("<sst xmlns=\"{MAIN}\"><si><t>{text}</t></si></sst>");
+    let shared = Part::text("xl/sharedStrings.xml", &shared);
+    let copies = format!("<row>{}</row>", "<c t=\"s\"><v>0</v></c>".repeat(4000));
+    let copies = Part {
+        name: "",
+        before: "<sheetData>",
+        repeated: copies.as_bytes(),
+        count: 20,
+        after: end,
+    };
+    xlsx("shared.xlsx", copies, Some(shared));
     let deep = "<sheetData><row r=\"4000000\"><c r=\"A4000000\"><v>1</v></c></row></sheetData></worksheet>";
     xlsx("deep.xlsx", Part::text("", deep), None);
     let cell = |attributes: &str, content: &str| {
@@ -270,16 +413,24 @@ fn decompression_bombs_are_rejected_with_little_memory() {
         "wide.ods",
         &row(1, &cell("table:number-columns-repeated=\"16384\"", "<text:p>id</text:p>")),
     );
+    let text = format!("<text:p>{text}</text:p>");
+    ods("texts.ods", &row(20, &cell("table:number-columns-repeated=\"4000\"", &text)));
+    let half = cell("table:number-columns-repeated=\"60\"", &text);
+    ods("heading.ods", &(row(1, &half) + &row(1, &cell("", "<text:p>1</text:p>"))));
     ods("deep.ods", &row(3_000_000_000, &cell("", "<text:p>id</text:p>")));
     let mut told = String::new();
     for name in [
         "blanks.xlsx",
         "inline.xlsx",
         "wide.xlsx",
+        "wide-rows.xlsx",
+        "shared.xlsx",
         "deep.xlsx",
         "blanks.ods",
         "errors.ods",
         "wide.ods",
+        "texts.ods",
+        "heading.ods",
         "deep.ods",
     ] {
         let (code, stderr) = plan_with_little_memory(dir.path(), name);
@@ -290,10 +441,14 @@ fn decompression_bombs_are_rejected_with_little_memory() {
     blanks.xlsx Some(4) error: a text in the workbook is longer than 1 MB (in `xl/worksheets/one.xml`)
     inline.xlsx Some(4) error: a text in the workbook is longer than 1 MB, in or after row 1 (in `xl/worksheets/one.xml`)
     wide.xlsx Some(4) error: the worksheet has a value in cell XFD1; columns up to 4096 and rows up to 1048576 are read
+    wide-rows.xlsx Some(4) error: the worksheet has a value in cell XFD1; columns up to 4096 and rows up to 1048576 are read
+    shared.xlsx Some(4) error: the worksheet has more than 256 MB of text, in row 1
     deep.xlsx Some(4) error: the worksheet has a value in cell A4000000; columns up to 4096 and rows up to 1048576 are read
     blanks.ods Some(4) error: a text in the workbook has more than 10,000 blanks at once (in `content.xml`)
     errors.ods Some(4) error: the worksheet has more than 10,000,000 cells
     wide.ods Some(4) error: the worksheet has a value in cell FAO1; columns up to 4096 and rows up to 1048576 are read
+    texts.ods Some(4) error: the worksheet has more than 256 MB of text, in row 1
+    heading.ods Some(4) error: row 1: this row contains more than 4 MB
     deep.ods Some(4) error: the worksheet has a value in cell A1048577; columns up to 4096 and rows up to 1048576 are read
     ");
 }

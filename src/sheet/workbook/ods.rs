@@ -12,17 +12,20 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 
 use super::archive::{open_archive, open_part, password_problem};
 use super::number_format::format_general;
-use super::writer::WorksheetWriter;
+use super::writer::{CellWriteError, WorksheetWriter};
 use super::xml_guard::WorkbookLimit;
 use super::{
     MergedRange, WorksheetName, attribute, damaged_workbook_problem, limit_problem, value,
     xml_problem,
 };
 use crate::sheet::problem::SheetProblem;
+use crate::sheet::records::{CELL_BYTES_MAX, CELLS_MAX, RECORD_BYTES_MAX};
 
 const CONTENT: &str = "content.xml";
 /// The most blanks that one element may stand for.
 const BLANKS_MAX: usize = 10_000;
+/// Worksheets, and styles of hidden ones, that are noted.
+const WORKSHEETS_MAX: usize = 10_000;
 /// Elements within a cell that are not part of its text.
 const NOT_TEXT: &[&str] = &["office:annotation", "text:ruby-text", "table:table", "office:forms"];
 
@@ -35,7 +38,8 @@ pub(super) fn list_worksheets(file: &File) -> Result<Vec<WorksheetName>, SheetPr
             Event::Start(tag) => match tag.name().0 {
                 "style:style" => style = attribute(tag, "style:name").unwrap_or_default(),
                 "style:table-properties"
-                    if attribute(tag, "table:display").as_deref() == Some("false") =>
+                    if attribute(tag, "table:display").as_deref() == Some("false")
+                        && hidden_styles.len() < WORKSHEETS_MAX =>
                 {
                     hidden_styles.insert(style.clone());
                 }
@@ -53,7 +57,7 @@ pub(super) fn list_worksheets(file: &File) -> Result<Vec<WorksheetName>, SheetPr
             Event::End(tag) if tag.name().0 == "table:table" => depth -= 1,
             _ => {}
         }
-        Ok(true)
+        Ok(found.len() < WORKSHEETS_MAX)
     })?;
     Ok(found)
 }
@@ -107,8 +111,9 @@ struct OdsTable {
     column: usize,
     rows_repeated: usize,
     is_row_hidden: bool,
-    /// The filled cells of the current row.
+    /// The filled cells of the current row, and the bytes of their texts.
     cells: Vec<RepeatedCell>,
+    row_bytes: usize,
     cell: Option<OdsCell>,
 }
 
@@ -159,7 +164,7 @@ impl OdsTable {
                     return Ok(!self.is_wanted || self.depth > 0);
                 }
                 "table:table-row" if self.is_wanted => self.end_row(rows)?,
-                "table:table-cell" | "table:covered-table-cell" => self.end_cell(rows),
+                "table:table-cell" | "table:covered-table-cell" => self.end_cell(rows)?,
                 _ => {}
             },
             _ => {}
@@ -191,8 +196,8 @@ impl OdsTable {
         Ok(())
     }
 
-    fn end_cell(&mut self, rows: &mut WorksheetWriter) {
-        let Some(cell) = self.cell.take() else { return };
+    fn end_cell(&mut self, rows: &mut WorksheetWriter) -> Result<(), SheetProblem> {
+        let Some(cell) = self.cell.take() else { return Ok(()) };
         let (column, count) = (self.column, cell.repeated);
         self.column = self.column.saturating_add(count);
         if cell.rows_spanned > 1 || cell.columns_spanned > 1 {
@@ -204,14 +209,25 @@ impl OdsTable {
             });
         }
         let (text, is_followed) = cell.into_text();
-        if !text.is_empty() {
+        if text.is_empty() {
+            return Ok(());
+        }
+        // A row is kept in memory until its end.
+        if self.column > CELLS_MAX {
+            let first = (self.row, column.max(CELLS_MAX));
+            return Err(CellWriteError::TooFar(first).to_problem());
+        }
+        if self.row_bytes <= RECORD_BYTES_MAX {
+            self.row_bytes += text.len();
             self.cells.push(RepeatedCell { column, count, text, is_followed });
         }
+        Ok(())
     }
 
     /// Writes the row as often as it is repeated.
     fn end_row(&mut self, rows: &mut WorksheetWriter) -> Result<(), SheetProblem> {
         let cells = std::mem::take(&mut self.cells);
+        self.row_bytes = 0;
         let first = self.row;
         self.row = self.row.saturating_add(self.rows_repeated);
         if cells.is_empty() {
@@ -287,7 +303,7 @@ impl OdsCell {
             }
             _ => {}
         }
-        if self.text.len() > crate::sheet::records::CELL_BYTES_MAX {
+        if self.text.len() > CELL_BYTES_MAX {
             return Err(limit_problem(WorkbookLimit::Text { rows: 0 }, Some(CONTENT)));
         }
         Ok(())
@@ -343,5 +359,32 @@ fn count_attribute(tag: &BytesStart<'_>, name: &str) -> Result<usize, SheetProbl
     match attribute(tag, name).as_deref() {
         None | Some("") => Ok(1),
         Some(count) => count.parse().map_err(|_| damaged_workbook_problem()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table_with_cells(columns: impl Iterator<Item = usize>) -> Result<OdsTable, SheetProblem> {
+        let mut rows = WorksheetWriter::new(tempfile::tempfile().unwrap(), None);
+        let mut table = OdsTable { is_wanted: true, ..OdsTable::default() };
+        for repeated in columns {
+            let text = "x".repeat(CELL_BYTES_MAX / 2);
+            table.cell = Some(OdsCell { repeated, text, paragraphs: 1, ..OdsCell::default() });
+            table.end_cell(&mut rows)?;
+        }
+        Ok(table)
+    }
+
+    #[test]
+    fn a_row_takes_little_memory_before_its_end() {
+        let table = table_with_cells(std::iter::repeat_n(1, CELLS_MAX)).unwrap();
+        let kept: usize = table.cells.iter().map(|cell| cell.text.len()).sum();
+        assert!(kept > RECORD_BYTES_MAX, "it is still reported as too long: {kept}");
+        assert!(kept <= RECORD_BYTES_MAX + CELL_BYTES_MAX, "{kept}");
+        for columns in [vec![CELLS_MAX + 1], vec![CELLS_MAX, 1]] {
+            assert!(table_with_cells(columns.iter().copied()).is_err(), "{columns:?}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Writes the rows of a worksheet as CSV, and notes what CSV cannot hold.
 //!
 //! Every row becomes one record, including empty ones, so that rows keep their numbers. Invariant: at
-//! most [`CELLS_WRITTEN_MAX`] cells are written, and a cell beyond the last allowed column or row is
+//! most [`CELLS_WRITTEN_MAX`] cells and [`TEXT_BYTES_MAX`] bytes are written, and a cell beyond the last allowed column or row is
 //! refused before it is written.
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,12 +11,14 @@ use std::io;
 use super::row_ranges::RowRanges;
 use super::{CellPosition, MergedRange, cell_name};
 use crate::sheet::problem::SheetProblem;
-use crate::sheet::records::CELLS_MAX;
+use crate::sheet::records::{CELLS_MAX, RECORD_BYTES_MAX};
 use crate::sheet::source::copy_problem;
 
 /// Cells with a value, and separators between cells.
 const CELLS_WRITTEN_MAX: u64 = 10_000_000;
 const SEPARATORS_MAX: u64 = 100_000_000;
+/// All texts together. One text of the workbook may be the text of millions of cells.
+const TEXT_BYTES_MAX: u64 = 256 << 20;
 /// The last row of a spreadsheet.
 pub(super) const ROWS_MAX: usize = 1_048_576;
 /// Merged ranges that are noted.
@@ -41,6 +43,10 @@ pub(super) struct WorksheetWriter {
     row: usize,
     is_row_hidden: bool,
     cells: Vec<Vec<u8>>,
+    /// The bytes in `cells`.
+    row_bytes: usize,
+    /// The bytes put so far, also those that were not kept.
+    text_bytes: u64,
     /// The number of cells in the heading row.
     width: usize,
     /// The heading row from 0, if it is not the first row that is not empty.
@@ -61,6 +67,8 @@ pub(super) enum CellWriteError {
     Io(io::Error),
     OutOfOrder,
     TooManyCells,
+    /// In this row.
+    TooMuchText(usize),
     /// The cell is beyond the last allowed column or row.
     TooFar(CellPosition),
 }
@@ -72,6 +80,14 @@ impl CellWriteError {
             Self::OutOfOrder => super::damaged_workbook_problem(),
             Self::TooManyCells => SheetProblem::for_sheet(
                 "the worksheet has more than 10,000,000 cells",
+                "delete the rows and columns that are not needed, or save it as \"CSV UTF-8\"",
+            ),
+            Self::TooMuchText(row) => SheetProblem::for_sheet(
+                format!(
+                    "the worksheet has more than {} MB of text, in row {}",
+                    TEXT_BYTES_MAX >> 20,
+                    row + 1
+                ),
                 "delete the rows and columns that are not needed, or save it as \"CSV UTF-8\"",
             ),
             Self::TooFar(position) => SheetProblem::for_sheet(
@@ -94,6 +110,8 @@ impl WorksheetWriter {
             row: 0,
             is_row_hidden: false,
             cells: Vec::new(),
+            row_bytes: 0,
+            text_bytes: 0,
             width: 0,
             heading_row,
             end: ROWS_MAX,
@@ -157,6 +175,15 @@ impl WorksheetWriter {
         if self.cells_written > CELLS_WRITTEN_MAX {
             return Err(CellWriteError::TooManyCells);
         }
+        self.text_bytes += text.len() as u64;
+        if self.text_bytes > TEXT_BYTES_MAX {
+            return Err(CellWriteError::TooMuchText(self.row));
+        }
+        // The reader of the copy reports this row. More of it would only take memory.
+        if self.row_bytes > RECORD_BYTES_MAX {
+            return Ok(());
+        }
+        self.row_bytes += text.len();
         if let Some(range) = self.merges.remove(&position) {
             self.notes.merges.push(range);
         }
@@ -188,6 +215,7 @@ impl WorksheetWriter {
             self.notes.hidden_rows.push(number);
         }
         let mut cells = std::mem::take(&mut self.cells);
+        self.row_bytes = 0;
         cells.resize(cells.len().max(self.width), Vec::new());
         self.separators_written += cells.len() as u64;
         if self.separators_written > SEPARATORS_MAX {
