@@ -24,6 +24,7 @@ use crate::cli::commands::{
 };
 use crate::cli::output::logging;
 use crate::cli::output::printer::Printer;
+use crate::process::disable_core_dumps;
 pub use crate::session::exit_code::ExitReason;
 use crate::text::nearest_names;
 
@@ -75,6 +76,7 @@ enum CliCommand {
 
 /// Parses the command line, runs the command and returns its exit code.
 pub fn main() -> ExitCode {
+    disable_core_dumps();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let command = help_layout::apply(Cli::command()).color(args::early_color_choice(&arguments));
     let matches = command.try_get_matches_from(arguments);

@@ -1,10 +1,11 @@
 //! The commands that a batch file names: started without our secrets, limited in time and output, and
-//! killed together with the processes that they started.
+//! killed together with the processes that they started. And what this process leaves if it crashes.
 //!
 //! Which command is run, and whether it may be, is the caller's decision. Invariant: no command
 //! outlives its time limit or the future that runs it, and none inherits a variable that its caller
 //! calls secret.
 
+mod core_dumps;
 mod detach;
 mod group;
 mod owner;
@@ -18,6 +19,7 @@ use tokio::process::Command;
 
 use group::ProcessGroup;
 
+pub use core_dumps::disable_core_dumps;
 pub use detach::{detach, is_alive, terminate};
 pub use owner::is_owned_by_this_user;
 
@@ -118,22 +120,6 @@ impl ForeignCommand {
         limited.unwrap_or(Err(CommandFailure::TooSlow(timeout)))
     }
 
-    /// The same for callers that are not asynchronous; blocks the thread.
-    ///
-    /// # Errors
-    /// As [`Self::read_output`].
-    pub fn read_output_blocking(self, bytes_max: usize) -> Result<String, CommandFailure> {
-        let reading = || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let runtime = runtime.map_err(|_| CommandFailure::NotStarted)?;
-            runtime.block_on(self.read_output(bytes_max))
-        };
-        // A runtime cannot block inside another one, so it gets a thread of its own.
-        std::thread::scope(|scope| {
-            scope.spawn(reading).join().unwrap_or(Err(CommandFailure::StatusUnknown))
-        })
-    }
-
     /// Runs the command with `input`. Everything that it prints goes to our standard error.
     ///
     /// # Errors
@@ -212,17 +198,17 @@ mod tests {
         }
     }
 
-    #[test]
-    fn output_is_limited_and_secret_variables_are_not_inherited() {
+    #[tokio::test]
+    async fn output_is_limited_and_secret_variables_are_not_inherited() {
         let read = |text: &str, secret: &str| {
-            ForeignCommand::shell(text, &[secret.to_owned()]).read_output_blocking(1000)
+            ForeignCommand::shell(text, &[secret.to_owned()]).read_output(1000)
         };
-        assert_eq!(read("printf key", "X").unwrap(), "key");
-        assert_eq!(read("printf \"${HOME-none}\"", "HOME").unwrap(), "none");
-        let failures: Vec<String> = ["yes", "exit 3", "printf '\\377'"]
-            .into_iter()
-            .map(|text| read(text, "X").unwrap_err().to_string())
-            .collect();
+        assert_eq!(read("printf key", "X").await.unwrap(), "key");
+        assert_eq!(read("printf \"${HOME-none}\"", "HOME").await.unwrap(), "none");
+        let mut failures = Vec::new();
+        for text in ["yes", "exit 3", "printf '\\377'"] {
+            failures.push(read(text, "X").await.unwrap_err().to_string());
+        }
         insta::assert_snapshot!(failures.join("\n"), @"
         printed more than 1000 bytes and was killed
         exited with exit status: 3

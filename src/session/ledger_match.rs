@@ -9,10 +9,13 @@ use std::path::{Path, PathBuf};
 use crate::batch::Batch;
 use crate::ledger::{Ledger, LedgerAddress, LedgerError, StoredBatch};
 use crate::report::RUN_FILE_NAME;
-use crate::runner::{MARKER_FILE_NAME, MarkedLedger};
+use crate::runner::{MARKER_FILE_NAME, MarkedLedger, read_shared_file};
 use crate::session::error::CommandError;
 use crate::session::files::output_dir;
 use crate::session::ledger_location::LedgerLocation;
+
+/// A record of a run is smaller.
+const RUN_FILE_SIZE_MAX: u64 = 64 << 20;
 
 /// What the user confirms on the command line.
 #[derive(Clone, Copy, Debug, Default)]
@@ -157,7 +160,8 @@ impl<'a> LedgerMatch<'a> {
 
     /// Returns the run that wrote `run.json`, if it was one of this batch, and something was paid.
     fn recorded_run(&self) -> Result<Option<RecordedRun>, CommandError> {
-        let Ok(text) = std::fs::read(self.folder.join(RUN_FILE_NAME)) else { return Ok(None) };
+        let file = self.folder.join(RUN_FILE_NAME);
+        let Ok(text) = read_shared_file(&file, RUN_FILE_SIZE_MAX) else { return Ok(None) };
         let Ok(record) = serde_json::from_slice::<serde_json::Value>(&text) else {
             return Ok(None);
         };

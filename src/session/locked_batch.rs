@@ -127,7 +127,7 @@ pub(crate) async fn load_target(
             let settings = sandbox_settings(&options)?;
             RunTarget::start_rehearsal(ledger, settings).await?
         }
-        None => RunTarget::at_stored_host(&stored.base_url, &batch)?,
+        None => RunTarget::at_stored_host(&stored.base_url, &batch).await?,
     };
     Ok((batch, target))
 }

@@ -141,7 +141,7 @@ pub(crate) fn ensure_distinct(batches: &[ParsedBatch]) -> Result<(), CommandErro
 }
 
 /// Returns the target of every batch. Reads credentials and sends nothing.
-pub(crate) fn resolve_targets(
+pub(crate) async fn resolve_targets(
     batches: &[ParsedBatch],
     rehearsal: Option<&RehearsalOptions>,
 ) -> Result<SessionTarget, CommandError> {
@@ -150,7 +150,7 @@ pub(crate) fn resolve_targets(
     }
     let mut targets: Vec<Arc<RunTarget>> = Vec::new();
     for ParsedBatch { batch, .. } in batches {
-        let target = RunTarget::for_batch(batch)?;
+        let target = RunTarget::for_batch(batch).await?;
         let known = targets.iter().find(|known| known.is_same_account(&target)).cloned();
         targets.push(known.unwrap_or_else(|| Arc::new(target)));
     }
@@ -304,7 +304,7 @@ async fn plan_one(
     let selection = RowSelection { should_record_catalog_uses, ..selection.clone() };
     match plan::plan_filtered(&locked.batch, Some(host), ledger, &selection).await {
         Ok(mut plan) => {
-            let source = CatalogSource { ledger, clock, account, provider: None };
+            let source = CatalogSource { ledger, clock, account, access: None };
             for notice in account_catalog::compare_plan(&mut plan, source).await? {
                 observer.notify(SessionEvent::Catalog(&notice));
             }

@@ -74,7 +74,7 @@ impl Session {
         prepare::ensure_ledger_matches(&batches, &ledger, location, overrides)
             .await
             .inspect_err(|_| self.reports.leave_no_record())?;
-        let target = prepare::resolve_targets(&batches, request.rehearsal.as_ref())?;
+        let target = prepare::resolve_targets(&batches, request.rehearsal.as_ref()).await?;
         let locked =
             prepare::lock_all(batches, target, HeldBatch::Reject, self.context(&ledger)).await?;
         for (stored, locked) in stored.iter().zip(&locked) {

@@ -79,7 +79,7 @@ impl Session {
             self.check_media(&batches).await?;
         }
         // Settings are checked before anything is created on disk.
-        let target = prepare::resolve_targets(&batches, request.rehearsal.as_ref())?;
+        let target = prepare::resolve_targets(&batches, request.rehearsal.as_ref()).await?;
         let (location, overrides) = (&request.location, request.match_overrides);
         prepare::ensure_ledger_not_missing(&batches, location, overrides)
             .inspect_err(|_| self.reports.leave_no_record())?;

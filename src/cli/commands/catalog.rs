@@ -122,7 +122,7 @@ async fn execute(
     let catalog = if args.offline {
         read_cached_catalog(&ledger, &account, kind).await
     } else {
-        match RunTarget::for_query(query) {
+        match RunTarget::for_query(query).await {
             Ok(target) => fetch_catalog(&ledger, &target, kind, &clock).await,
             Err(error) => Err(error),
         }

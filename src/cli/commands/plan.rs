@@ -18,9 +18,8 @@ use crate::clock::Clock;
 use crate::ledger::Ledger;
 use crate::plan as planning;
 use crate::plan::{Plan, RowSelection};
-use crate::session::account::account_catalog::CatalogSource;
+use crate::session::account::account_catalog::{CatalogAccess, CatalogSource};
 use crate::session::account::credentials::CredentialQuery;
-use crate::session::account::target::RunTarget;
 use crate::session::account::{account_catalog, target};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
@@ -167,15 +166,12 @@ async fn compare_with_catalog(
 ) -> Result<(), CommandError> {
     let Ok(host) = target::choose_host(Some(batch)) else { return Ok(()) };
     let query = CredentialQuery::new(&host, Some(batch));
-    let provider = || match args.ask {
-        true => RunTarget::for_query(query).ok(),
-        false => RunTarget::without_key_command(query),
-    };
+    let access = CatalogAccess { query, may_run_key_command: args.ask };
     let source = CatalogSource {
         ledger,
         clock: &Clock::real(),
         account: &target::catalog_key(query),
-        provider: (!args.offline).then_some(&provider),
+        access: (!args.offline).then_some(access),
     };
     for notice in account_catalog::compare_plan(plan, source).await? {
         printer.status(&session_output::describe_notice(&notice));

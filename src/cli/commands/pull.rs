@@ -86,7 +86,7 @@ async fn fetch_project(given: &str, batch: Option<&batch::Batch>) -> Result<Valu
         CommandError::usage(format!("`{given}` is neither a file nor the id of a project"))
     })?;
     let host = target::choose_host(batch)?;
-    let target = RunTarget::for_query(CredentialQuery::new(&host, batch))?;
+    let target = RunTarget::for_query(CredentialQuery::new(&host, batch)).await?;
     let client = target.client(account_catalog::REQUEST_TIMEOUT, &Clock::real())?;
     client.fetch_project_document(&id).await.map_err(|error| match error {
         CallError::NotFound => CommandError::new(

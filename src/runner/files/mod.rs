@@ -7,4 +7,5 @@ mod mp4_track;
 pub(super) mod output_marker;
 pub(super) mod part_file;
 mod part_mark;
+pub(super) mod shared_file;
 pub(super) mod video_name;

@@ -13,6 +13,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, LedgerAddress, LedgerError};
+use crate::runner::files::shared_file::read_shared_file;
+
+/// Batches that share a folder have a few hundred bytes each.
+const FILE_SIZE_MAX: u64 = 4 << 20;
 
 /// The name of the file.
 pub const MARKER_FILE_NAME: &str = ".callsheet.json";
@@ -58,7 +62,7 @@ impl MarkedLedger {
 }
 
 fn read_file(folder: &Path) -> io::Result<MarkerFile> {
-    match std::fs::read(folder.join(MARKER_FILE_NAME)) {
+    match read_shared_file(&folder.join(MARKER_FILE_NAME), FILE_SIZE_MAX) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::from),
         Err(error) => match error.kind() {
             // The folder does not exist yet, or is a file, which the run reports.
@@ -166,8 +170,23 @@ mod tests {
         assert_eq!(marked.id, ledger.identity().id.as_str());
         let path = ledger.address().as_file().unwrap().canonicalize().unwrap();
         assert_eq!(marked.address_from(&out), LedgerAddress::File(path));
-        std::fs::write(out.join(MARKER_FILE_NAME), "{").unwrap();
+        let file = out.join(MARKER_FILE_NAME);
+        std::fs::write(&file, "{").unwrap();
         MarkedLedger::read(&out, "spring").unwrap_err();
+        std::fs::remove_file(&file).unwrap();
+        // Neither a pipe nor a device is waited for.
+        #[cfg(unix)]
+        for make in [
+            |file: &Path| {
+                let made = std::process::Command::new("mkfifo").arg(file).status().unwrap();
+                assert!(made.success());
+            },
+            |file: &Path| std::os::unix::fs::symlink("/dev/zero", file).unwrap(),
+        ] {
+            make(&file);
+            MarkedLedger::read(&out, "spring").unwrap_err();
+            std::fs::remove_file(&file).unwrap();
+        }
         ledger.close().await;
     }
 }

@@ -5,8 +5,10 @@
 //! through a link, and only a small regular file is read.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+use crate::runner::files::shared_file::read_shared_file;
 
 /// An owner and an `ETag` have a few hundred bytes.
 const MARK_SIZE_MAX: u64 = 1024;
@@ -32,7 +34,7 @@ impl PartMark {
 
     /// Returns the `ETag` that `owner` stored, if there is one.
     pub(in crate::runner) fn read_etag(&self, owner: &str) -> Option<String> {
-        let stored = read_small_file(&self.mark)?;
+        let stored = String::from_utf8(read_shared_file(&self.mark, MARK_SIZE_MAX).ok()?).ok()?;
         let etag = stored.strip_prefix(owner)?.strip_prefix('\n')?;
         (!etag.is_empty()).then(|| etag.to_owned())
     }
@@ -62,17 +64,6 @@ impl PartMark {
     pub(in crate::runner) fn remove(&self) -> io::Result<()> {
         remove_if_exists(&self.mark)
     }
-}
-
-/// Reads a file; `None` if it is missing, no regular file, or too large. Opening a pipe could block.
-fn read_small_file(path: &Path) -> Option<String> {
-    if !path.symlink_metadata().ok()?.is_file() {
-        return None;
-    }
-    let file = File::open(path).ok()?;
-    let mut text = String::new();
-    let length = file.take(MARK_SIZE_MAX + 1).read_to_string(&mut text).ok()?;
-    (length as u64 <= MARK_SIZE_MAX).then_some(text)
 }
 
 /// Creates a file in place of whatever has its name. A link is removed, not followed.

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::ledger::{CatalogItem, CatalogKind, Ledger, LedgerError};
 use crate::payload::CatalogRef;
 use crate::plan::{AccountCatalog, Plan};
+use crate::session::account::credentials::CredentialQuery;
 use crate::session::account::target::RunTarget;
 use crate::session::error::CommandError;
 
@@ -26,8 +27,23 @@ const TEMPLATE_ORIENTATIONS: [&str; 2] = ["web", "mobile"];
 const KINDS: [CatalogKind; 3] =
     [CatalogKind::Models, CatalogKind::Workspaces, CatalogKind::Templates];
 
-/// Returns the account to request catalogues from, if there is one.
-pub(crate) type TargetProvider<'a> = &'a (dyn Fn() -> Option<RunTarget> + Sync);
+/// The account to request catalogues from.
+#[derive(Clone, Copy)]
+pub(crate) struct CatalogAccess<'a> {
+    pub(crate) query: CredentialQuery<'a>,
+    /// Whether a command of the batch file may be run for the user key.
+    pub(crate) may_run_key_command: bool,
+}
+
+impl CatalogAccess<'_> {
+    /// Returns the account, if there are credentials for it.
+    async fn target(&self) -> Option<RunTarget> {
+        match self.may_run_key_command {
+            true => RunTarget::for_query(self.query).await.ok(),
+            false => RunTarget::without_key_command(self.query),
+        }
+    }
+}
 
 /// A limitation of a comparison, for the user.
 #[derive(Clone, Debug)]
@@ -46,7 +62,7 @@ pub(crate) struct CatalogSource<'a> {
     /// The key of the account's catalogues in the ledger.
     pub(crate) account: &'a str,
     /// Where a missing or old catalogue is requested; `None` to send no request.
-    pub(crate) provider: Option<TargetProvider<'a>>,
+    pub(crate) access: Option<CatalogAccess<'a>>,
 }
 
 /// Requests one of an account's catalogues. Costs nothing.
@@ -161,14 +177,18 @@ impl CatalogReader<'_> {
         &mut self,
         kind: CatalogKind,
     ) -> Result<Option<(Vec<CatalogItem>, Timestamp)>, CommandError> {
-        let CatalogSource { ledger, clock, account, provider } = self.source;
+        let CatalogSource { ledger, clock, account, access } = self.source;
         let stored = ledger.catalog(account, kind).await?;
         let is_fresh = stored
             .as_ref()
             .is_some_and(|(_, requested_at)| catalog_age(*requested_at, clock) < CATALOG_MAX_AGE);
-        let Some(provider) = provider.filter(|_| !is_fresh) else { return Ok(stored) };
-        let connect = || provider()?.client(REQUEST_TIMEOUT, clock).ok();
-        let Some(client) = self.client.get_or_insert_with(connect) else { return Ok(stored) };
+        let Some(access) = access.filter(|_| !is_fresh) else { return Ok(stored) };
+        if self.client.is_none() {
+            let target = access.target().await;
+            self.client =
+                Some(target.and_then(|target| target.client(REQUEST_TIMEOUT, clock).ok()));
+        }
+        let Some(Some(client)) = &self.client else { return Ok(stored) };
         match request_catalog(client, kind).await {
             Ok(items) => {
                 let now = clock.now();

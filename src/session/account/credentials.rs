@@ -189,13 +189,14 @@ pub(crate) enum FoundCredentials<'a> {
 
 impl FoundCredentials<'_> {
     /// Runs the command, if that is where the user key comes from.
-    pub(crate) fn resolve(self) -> Result<Credentials, CredentialsError> {
+    pub(crate) async fn resolve(self) -> Result<Credentials, CredentialsError> {
         match self {
             Self::Pair(pair) => Ok(pair),
             Self::KeyCommand { app_id, command, secret_vars } => {
                 let failed = |why: String| CredentialsError::KeyCommandFailed { why };
                 let key = ForeignCommand::shell(command, &secret_vars)
-                    .read_output_blocking(KEY_BYTES_MAX)
+                    .read_output(KEY_BYTES_MAX)
+                    .await
                     .map_err(|failure| failed(failure.to_string()))?;
                 if key.trim().is_empty() {
                     return Err(failed("printed nothing".to_owned()));
@@ -207,10 +208,10 @@ impl FoundCredentials<'_> {
 }
 
 /// Returns the credentials of the first source that has any.
-pub(crate) fn load_credentials(
+pub(crate) async fn load_credentials(
     query: CredentialQuery<'_>,
 ) -> Result<Credentials, CredentialsError> {
-    find_credentials(query)?.resolve()
+    find_credentials(query)?.resolve().await
 }
 
 /// Finds the credentials of the first source that has any. Runs no command.

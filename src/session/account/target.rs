@@ -41,13 +41,14 @@ pub(crate) struct RunTarget {
 
 impl RunTarget {
     /// Returns AI Studios with the host and credentials of the batch.
-    pub(crate) fn for_batch(batch: &Batch) -> Result<Self, CommandError> {
-        Self::for_query(CredentialQuery::from_batch(batch))
+    pub(crate) async fn for_batch(batch: &Batch) -> Result<Self, CommandError> {
+        Self::for_query(CredentialQuery::from_batch(batch)).await
     }
 
     /// Returns AI Studios with the credentials that `query` finds.
-    pub(crate) fn for_query(query: CredentialQuery<'_>) -> Result<Self, CommandError> {
+    pub(crate) async fn for_query(query: CredentialQuery<'_>) -> Result<Self, CommandError> {
         let credentials = credentials::load_credentials(query)
+            .await
             .map_err(|error| CommandError::usage(error).with_cause(StopCause::Credentials))?;
         Ok(Self::new(query, credentials))
     }
@@ -72,12 +73,12 @@ impl RunTarget {
     }
 
     /// Returns AI Studios at the host that the ledger stores for the batch, whatever its file says.
-    pub(crate) fn at_stored_host(host: &str, batch: &Batch) -> Result<Self, CommandError> {
+    pub(crate) async fn at_stored_host(host: &str, batch: &Batch) -> Result<Self, CommandError> {
         let host = StudioHost::parse(host).map_err(CommandError::usage)?;
         // The operator's variable vouches for the host that it names.
         let is_operators = matches!(host_from_environment(), Some(Ok(named)) if named == host);
         let origin = if is_operators { HostOrigin::Operator } else { HostOrigin::Ledger };
-        Self::for_query(CredentialQuery { host: &host, origin, batch: Some(batch) })
+        Self::for_query(CredentialQuery { host: &host, origin, batch: Some(batch) }).await
     }
 
     /// Starts a sandbox in this process. It stores its state beside the ledger, so that a rehearsal

@@ -22,6 +22,8 @@ use crate::session::event::{SessionEvent, SessionObserver};
 
 /// Commands that work at once.
 const PARALLEL_MAX: u32 = 4;
+/// How long a command may still take after a signal.
+const COMMAND_AFTER_SIGNAL_MAX: Duration = Duration::from_secs(10);
 /// How often finished videos are searched while the run is live.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Attempts for one video in one run.
@@ -148,8 +150,17 @@ impl DeliveryLoop<'_> {
         let document = input.document(item, &path, attempt);
         let command = ForeignCommand::program(program, arguments, &self.batch.secret_vars());
         let command = command.with_time_limit(self.settings.timeout);
-        let ended = command.run_with_input(document.to_string().as_bytes()).await;
-        ended.map_err(|failure| format!("`{program}` {failure}"))
+        let document = document.to_string();
+        let stopped = async {
+            self.stop.draining().await;
+            self.clock.sleep(COMMAND_AFTER_SIGNAL_MAX).await;
+        };
+        tokio::select! {
+            ended = command.run_with_input(document.as_bytes()) => {
+                ended.map_err(|failure| format!("`{program}` {failure}"))
+            }
+            () = stopped => Err(format!("`{program}` was killed because the run was stopped")),
+        }
     }
 }
 

@@ -63,7 +63,7 @@ pub(crate) async fn run_probe(
     request: ProbeRequest<'_>,
 ) -> Result<Vec<CheckFinding>, CommandError> {
     let ProbeRequest { batch, host, may_render, clock, observer } = request;
-    let target = RunTarget::for_query(CredentialQuery::new(host, Some(batch)))?;
+    let target = RunTarget::for_query(CredentialQuery::new(host, Some(batch))).await?;
     let client = target.client(batch.limits.request_timeout, clock)?;
     let now = clock.now();
     let mut probe = AccountProbe {

@@ -4,6 +4,7 @@
 //! Invariant: nothing here fails the run; what cannot be written is reported.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -29,6 +30,9 @@ use crate::session::outcome::{RunSummary, stop_json};
 use crate::session::reports::metrics_file::MetricsFile;
 use crate::session::reports::run_report::Finishing;
 use crate::session::run_stop::{advice, next_step};
+
+/// After a signal, a receiver that never answers keeps the process no longer than this.
+const NOTIFYING_AFTER_SIGNAL_MAX: Duration = Duration::from_secs(10);
 
 /// What is known about the run of one batch.
 #[derive(Debug)]
@@ -191,14 +195,27 @@ impl ReportData {
         notify: &NotifySettings,
         finishing: Finishing<'_>,
     ) -> Vec<NotificationRecord> {
-        let started = match self.heartbeat.take() {
-            Some(heartbeat) => heartbeat.wait_until_sent().await,
-            None => None,
+        let Finishing { clock, stop, .. } = finishing;
+        let began = clock.awake_time();
+        let given_up = || async {
+            let stopped = async {
+                stop.draining().await;
+                let spent = clock.awake_time().saturating_sub(began);
+                clock.sleep(NOTIFYING_AFTER_SIGNAL_MAX.saturating_sub(spent)).await;
+            };
+            tokio::select! {
+                () = stop.abandoned() => {}
+                () = stopped => {}
+            }
         };
-        let mut sent: Vec<NotificationRecord> = started.into_iter().collect();
-        let abandoned = finishing.stop.abandoned();
-        let clock = finishing.clock;
-        sent.extend(notify::send_notifications(notify, &self.record, clock, abandoned).await);
+        let mut sent = Vec::new();
+        if let Some(heartbeat) = self.heartbeat.take() {
+            tokio::select! {
+                failed = heartbeat.wait_until_sent() => sent.extend(failed),
+                () = given_up() => {}
+            }
+        }
+        sent.extend(notify::send_notifications(notify, &self.record, clock, given_up()).await);
         for record in &sent {
             if let Some(message) = &record.words {
                 let channel = record.channel;

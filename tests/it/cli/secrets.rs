@@ -43,6 +43,26 @@ async fn no_output_contains_the_user_key_or_the_token() {
     assert_no_secrets_in_files(&office);
 }
 
+/// A crash must not leave the memory of the process, with its user key, in a file.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_leaves_no_core_dump() {
+    let office = TestCli::new(1).await;
+    let mut command = std::process::Command::new("sh");
+    let raised = "ulimit -S -c \"$(ulimit -H -c)\"; exec \"$0\" serve --listen 127.0.0.1:0";
+    command.args(["-c", raised, env!("CARGO_BIN_EXE_callsheet")]).current_dir(office.dir.path());
+    let mut server = office.start(&mut command);
+    while !format!("{}{}", server.stdout(), server.stderr()).contains("Ctrl-C stops") {
+        assert!(server.is_running(), "{}", server.stderr());
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.child.id())).unwrap();
+    let limit = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(limit.split_whitespace().nth(4), Some("0"), "{limit}");
+    server.signal("INT");
+    assert_eq!(server.wait().code, Some(0));
+}
+
 /// Searches every file of the folder, output included, and returns their number.
 fn assert_no_secrets_in_files(office: &TestCli) -> usize {
     // A token is three parts in base64; its head is the same in all of them.

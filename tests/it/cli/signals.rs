@@ -131,6 +131,63 @@ async fn a_signal_ends_a_run_whose_output_is_never_read() {
     assert_eq!(run.wait().unwrap().code(), Some(143));
 }
 
+/// Waits until a connection has come, or the command has said that it was started.
+async fn wait_until_reached(office: &TestCli, mute: &tokio::net::TcpListener) {
+    let started = async {
+        while !office.path("started").exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        caller = mute.accept() => std::mem::forget(caller.unwrap().0),
+        () = started => {}
+    }
+}
+
+/// Starts a run that waits for one of these without an end, and stops it. `MUTE` is the address of a
+/// server that accepts connections and never answers.
+async fn stop_waiting_run(studio: &str, sheet: &str, rest: &str) -> Option<i32> {
+    let office = TestCli::new(1).await;
+    let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = mute.local_addr().unwrap().to_string();
+    office.write_batch(studio, &format!("{LIMITS}{}", rest.replace("MUTE", &address)));
+    let text = std::fs::read_to_string(office.path("b.toml")).unwrap();
+    office.write("b.toml", &text.replace("s.csv", &sheet.replace("MUTE", &address)));
+    let mut command = office.command_without_credentials(&["run", "b.toml"]);
+    command.env("AISTUDIOS_APP_ID", callsheet::sandbox::APP_ID);
+    if studio.is_empty() {
+        command.env("AISTUDIOS_USER_KEY", callsheet::sandbox::USER_KEY);
+    }
+    let run = office.start(&mut command);
+    wait_until_reached(&office, &mute).await;
+    run.signal("TERM");
+    tokio::task::spawn_blocking(move || run.wait()).await.unwrap().code
+}
+
+/// Whatever a run waits for outside of itself: a signal ends the wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_ends_a_run_that_waits_for_something_that_never_ends() {
+    let mail = "email_to = 'a@example.org'\nemail_from = 'b@example.org'\nsmtp = 'MUTE'\n\
+                smtp_tls = 'none'";
+    let command = "command = ['sh', '-c', 'touch started; sleep 10000']";
+    let notify = |setting: &str| format!("\n[notify]\n{setting}\ntimeout = '2h'\n");
+    let cases = [
+        ("", "http://MUTE/s.csv", String::new()),
+        ("user_key_command = 'touch started; exec sleep 10000'", "s.csv", String::new()),
+        ("", "s.csv", notify("heartbeat_url = 'http://MUTE/beat'")),
+        ("", "s.csv", notify("webhook = 'http://MUTE/x'")),
+        ("", "s.csv", notify(mail)),
+        ("", "s.csv", notify(command)),
+        ("", "s.csv", format!("\n[on_done]\n{command}\n")),
+    ];
+    let runs = cases.map(|(studio, sheet, rest)| async move {
+        let code = stop_waiting_run(studio, sheet, &rest).await;
+        // A run that was over before the signal keeps its result; a killed command has failed.
+        assert!(matches!(code, Some(0 | 3 | 143)), "{studio}, {sheet}, {rest}: {code:?}");
+    });
+    futures_util::future::join_all(runs).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_message_of_an_unattended_run_begins_with_its_local_time() {
     let office = TestCli::new(2).await;

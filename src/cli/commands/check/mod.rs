@@ -346,7 +346,7 @@ async fn check_account(batch: Option<&Batch>, offline: bool) -> Vec<CheckFinding
         let message = format!("credentials from {from} (not verified: --offline)");
         return vec![CheckFinding::ok(topic, message)];
     }
-    let credentials = match found.resolve() {
+    let credentials = match found.resolve().await {
         Ok(credentials) => credentials,
         Err(error) => return fail(error.to_string()),
     };
