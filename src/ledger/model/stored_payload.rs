@@ -12,6 +12,8 @@ use zstd::stream::read::Decoder;
 
 /// Higher levels are slower and save nothing here: nearly everything is in the dictionary.
 const LEVEL: i32 = 1;
+/// No payload is larger. A ledger of another user could unpack to any size.
+const PAYLOAD_BYTES_MAX: u64 = 32 << 20;
 
 /// A payload as it is stored.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -51,8 +53,12 @@ impl StoredPayload {
 
 fn decompress(frame: &[u8], dictionary: &str) -> io::Result<String> {
     let mut text = String::new();
-    Decoder::with_dictionary(frame, dictionary.as_bytes())?.read_to_string(&mut text)?;
-    Ok(text)
+    let mut decoder = Decoder::with_dictionary(frame, dictionary.as_bytes())?;
+    decoder.by_ref().take(PAYLOAD_BYTES_MAX + 1).read_to_string(&mut text)?;
+    match text.len() as u64 <= PAYLOAD_BYTES_MAX {
+        true => Ok(text),
+        false => Err(io::ErrorKind::InvalidData.into()),
+    }
 }
 
 /// Compresses the payloads of one template. Its dictionary is one that the ledger has, or the first
@@ -138,6 +144,15 @@ mod tests {
         for (stored, payload) in stored.iter().zip(&payloads).rev() {
             assert_eq!(stored.text().as_ref(), Ok(payload));
             assert!(stored.payload.as_ref().unwrap().len() < 100, "it is small");
+        }
+    }
+
+    #[test]
+    fn a_payload_that_unpacks_to_more_than_any_payload_has_is_damage() {
+        let most = usize::try_from(PAYLOAD_BYTES_MAX).unwrap();
+        for (length, is_read) in [(most, true), (most + 1, false)] {
+            let stored = stored(&["{}".to_owned(), " ".repeat(length)]);
+            assert_eq!(stored[1].text().is_ok(), is_read, "{length}");
         }
     }
 

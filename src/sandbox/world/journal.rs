@@ -22,30 +22,15 @@ impl StateJournal {
     /// # Errors
     /// Another sandbox has it open, a line is damaged, or the file cannot be read.
     pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<JournalEntry>)> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        // It holds scripts and tokens.
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).map_err(|error| {
-            let text = format!("the sandbox state `{}` cannot be opened: {error}", path.display());
-            io::Error::new(error.kind(), text)
-        })?;
-        #[cfg(unix)]
-        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let text = format!(
-                    "the sandbox state `{}` is in use by another sandbox; stop that one first",
-                    path.display()
-                );
-                return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
-            }
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
+        let mut file = open_locked(path)?;
         let mut text = Vec::new();
         file.read_to_end(&mut text)?;
+        if text.first().is_some_and(|first| *first != b'{') {
+            return Err(state_error(path, "is not the file of a sandbox; name another file"));
+        }
+        // It holds scripts and tokens.
+        #[cfg(unix)]
+        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let entries = parse_entries(&text[..whole], path)?;
         file.set_len(whole as u64)?;
@@ -62,6 +47,37 @@ impl StateJournal {
         }
         self.file.write_all(&lines)
     }
+}
+
+fn open_locked(path: &Path) -> io::Result<File> {
+    // In a folder of several users, a link could lead to a file that is then cut off.
+    if path.is_symlink() {
+        return Err(state_error(path, "is a symbolic link; remove it"));
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path).map_err(|error| {
+        let text = format!("the sandbox state `{}` cannot be opened: {error}", path.display());
+        io::Error::new(error.kind(), text)
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let text = format!(
+                "the sandbox state `{}` is in use by another sandbox; stop that one first",
+                path.display()
+            );
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, text))
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn state_error(path: &Path, problem: &str) -> io::Error {
+    let text = format!("the sandbox state `{}` {problem}", path.display());
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 fn parse_entries(text: &[u8], path: &Path) -> io::Result<Vec<JournalEntry>> {
@@ -85,6 +101,26 @@ fn parse_entries(text: &[u8], path: &Path) -> io::Result<Vec<JournalEntry>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_and_a_file_of_the_user_are_left_as_they_are() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let [victim, link] = ["notes.txt", "s.studio.jsonl"].map(|name| folder.path().join(name));
+        symlink(&victim, &link).unwrap();
+        for text in ["{\"no line end\": 1", "notes without a line end", "notes\nof two lines\n"] {
+            std::fs::write(&victim, text).unwrap();
+            std::fs::set_permissions(&victim, PermissionsExt::from_mode(0o644)).unwrap();
+            StateJournal::open(&link).unwrap_err();
+            if !text.starts_with('{') {
+                StateJournal::open(&victim).unwrap_err();
+            }
+            assert_eq!(std::fs::read_to_string(&victim).unwrap(), text);
+            let mode = victim.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o644);
+        }
+    }
 
     fn deleted(id: &str) -> JournalEntry {
         JournalEntry::Deleted { ids: vec![id.to_owned()] }

@@ -7,6 +7,7 @@ mod faults;
 mod files;
 mod money;
 mod persistence;
+mod web_pages;
 mod webhooks;
 
 use std::time::Duration;
