@@ -453,6 +453,20 @@ mod tests {
         assert!(matches!(tokens.current(&transport).await, Err(CallError::Transient { .. })));
     }
 
+    /// Two commands of one account would end each other's tokens all the time.
+    #[test]
+    fn tokens_that_are_ended_early_are_renewed_ever_more_rarely() {
+        let mut state = TokenState::default();
+        let mut admitted = |second: u64, is_early: bool| {
+            let header = HeaderValue::from_str(&second.to_string()).unwrap();
+            let refused = AccessToken { header, generation: 1 };
+            state.limit_renewals(is_early, &refused, Duration::from_secs(second)).is_ok()
+        };
+        let early = (0..600).filter(|second| admitted(*second, true)).count();
+        assert!((10..60).contains(&early), "{early} in ten minutes");
+        assert!((600..700).all(|second| admitted(second, false)), "they had worked for long");
+    }
+
     proptest! {
         #[test]
         fn any_token_has_a_lifetime_between_a_second_and_a_month(

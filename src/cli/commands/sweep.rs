@@ -279,3 +279,54 @@ fn find_candidates<'s>(
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::aistudios::ProjectId;
+    use crate::cli::commands::sweep::*;
+
+    const NAME: &str = "Ann [cs:aaaaaaaaaaaaa]";
+    const HOUR_MS: i64 = 3_600_000;
+
+    #[test]
+    fn only_the_draft_with_the_sent_name_and_of_its_time_may_be_deleted() {
+        let stray = StrayDraft {
+            submission: 1.into(),
+            tag: "aaaaaaaaaaaaa".to_owned(),
+            project_id: None,
+            key: "ann".to_owned(),
+            begun_at: 100 * HOUR_MS,
+            settled_at: Some(101 * HOUR_MS),
+        };
+        for (name, created_at, sent_name, reason) in [
+            (NAME, 100 * HOUR_MS, Some(NAME), None),
+            ("Copy of Ann [cs:aaaaaaaaaaaaa]", 100 * HOUR_MS, Some(NAME), Some("not the one")),
+            ("Ann", 100 * HOUR_MS, Some(NAME), Some("no longer has the tag")),
+            (NAME, 100 * HOUR_MS, None, Some("no longer known")),
+            (NAME, 98 * HOUR_MS, Some(NAME), Some("not created when")),
+            (NAME, 103 * HOUR_MS, Some(NAME), Some("not created when")),
+        ] {
+            let project = ProjectDetails {
+                id: ProjectId::parse("d1").unwrap(),
+                name: Some(name.to_owned()),
+                state: None,
+                percent: None,
+                task_id: None,
+                credit_subtracted: None,
+                price: None,
+                video_url: None,
+                created_at: Some(created_at),
+            };
+            let sent_name = sent_name.map(str::to_owned);
+            let check = DraftCheck { stray: &stray, sent_name, now: 200 * HOUR_MS };
+            let kept = check.keep_reason(&project);
+            let expected = match (kept, reason) {
+                (Some(kept), Some(reason)) => kept.contains(reason),
+                (kept, reason) => kept == reason,
+            };
+            assert!(expected, "{name} of {created_at}: {kept:?}");
+            let video_url = Some("https://v.example/a.mp4".to_owned());
+            assert!(check.keep_reason(&ProjectDetails { video_url, ..project }).is_some());
+        }
+    }
+}

@@ -8,4 +8,5 @@ mod free;
 mod paid;
 mod secrets;
 pub(crate) mod server;
+mod tls;
 mod tokens;

@@ -167,6 +167,50 @@ async fn each_channel_gets_one_message_with_the_outcome_of_the_run() {
     assert_no_secret_in_files(&office);
 }
 
+/// Returns every text object of a Slack message.
+fn slack_texts(node: &Value) -> Vec<Value> {
+    match node {
+        Value::Object(fields) if fields.contains_key("text") && fields["text"].is_string() => {
+            vec![node.clone()]
+        }
+        Value::Object(fields) => fields.values().flat_map(slack_texts).collect(),
+        Value::Array(items) => items.iter().flat_map(slack_texts).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    }
+}
+
+/// Cells and texts of AI Studios are not the operator's: a reader must not be led to them, nor be
+/// called by them.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_cell_becomes_a_link_or_a_mention_in_slack() {
+    let evil = "<https://evil.example|Open> <!channel> @here #general https://evil.example";
+    let office = TestCli::new(1).await;
+    let receiver = NotificationServer::start_ok().await;
+    write_notify_settings(&office, "slack = { env = 'SLACK' }");
+    // A problem of the sheet quotes the cell.
+    office.write("s.csv", &format!("key,script\n{evil},Hello\n{evil},Hello\n"));
+    let ended = run_with_secrets(&office, &receiver, &["run", "b.toml"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    let sent = receiver.take_requests().pop().unwrap();
+    let message: Value = serde_json::from_str(&sent.2).unwrap();
+    assert!(message.to_string().contains("evil.example"), "{message}");
+    let texts = slack_texts(&message["blocks"]);
+    assert!(texts.len() >= 3, "{message}");
+    for text in texts {
+        let words = text["text"].as_str().unwrap();
+        match text["type"].as_str().unwrap() {
+            "plain_text" => {}
+            // Slack makes links and mentions of words, unless `verbatim` forbids it.
+            "mrkdwn" => {
+                assert_eq!(text["verbatim"], true, "{text}");
+                assert!(!words.contains(['<', '>']), "{text}");
+            }
+            other => panic!("{other}"),
+        }
+    }
+    assert!(!message["text"].as_str().unwrap().contains(['<', '>']), "{message}");
+}
+
 /// No file and no line of the office holds a secret.
 fn assert_no_secret_in_files(office: &TestCli) {
     office.assert_absent_from_files(&[
