@@ -2,7 +2,7 @@
 //! the run, and a restart needs none of it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ use crate::runner::ledger_changes::LedgerChangeTracker;
 use crate::runner::loops::poll_schedule::RenderTimes;
 use crate::runner::loops::render_watch::RenderWatch;
 use crate::runner::operator_changes::OperatorChanges;
+
+/// Renders of each run whose price is read although no cap needs it: the next estimates are right.
+const PRICE_SAMPLES: u32 = 3;
 
 /// See the module.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub(super) struct WorkProgress {
     pub(super) operator_turn: tokio::sync::Mutex<()>,
     /// How often the link of a job was refused since the last byte of its file.
     link_refusals: Mutex<BTreeMap<JobId, u32>>,
+    /// Renders whose price may still be read without a cap.
+    price_samples: AtomicU32,
     /// Whether a render has finished.
     pub(super) has_rendered: AtomicBool,
     /// When each doubted response arrived, in awake time.
@@ -51,6 +56,7 @@ impl WorkProgress {
             operator_changes: Mutex::default(),
             operator_turn: tokio::sync::Mutex::default(),
             link_refusals: Mutex::default(),
+            price_samples: AtomicU32::new(PRICE_SAMPLES),
             has_rendered: AtomicBool::default(),
             suspects: Mutex::default(),
         }
@@ -82,6 +88,12 @@ impl WorkProgress {
         let count = refusals.entry(job).or_default();
         *count += 1;
         *count
+    }
+
+    /// Returns whether the price of another render should be read to learn it.
+    pub(super) fn take_price_sample(&self) -> bool {
+        let take = |left: u32| left.checked_sub(1);
+        self.price_samples.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
 
     /// Forgets the refused links of a job whose file arrives.

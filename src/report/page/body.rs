@@ -225,8 +225,9 @@ fn credits_figure(page: &ReportPage<'_>) -> Markup {
             }
             @if credits.batch.observed_of < credits.batch.requests {
                 p .muted {
-                    "Actual prices are read only if a credit cap is set. Otherwise they are estimated: "
-                    "the price per minute of other videos, or one credit per minute of speech."
+                    "Actual prices are read for the first videos of a run, and for all if a credit cap is "
+                    "set. The others are estimated: the price per minute of other videos, or one credit "
+                    "per minute of speech."
                 }
             }
         }

@@ -115,13 +115,15 @@ async fn poll_again<S: StudioApi>(
 }
 
 /// Replaces the estimated credits by the actual ones. Reading them is free but takes a request, so
-/// they are read only if the batch caps credits.
+/// they are read for a few renders, from which the price is learned, and for all only if the batch caps
+/// credits.
 async fn read_actual_credits<S: StudioApi>(
     run: &RunContext<S>,
     due: &DueJob,
 ) -> Result<(), LedgerError> {
     let limits = &run.settings.limits;
-    if limits.max_credits.is_none() && limits.max_credits_per_day.is_none() {
+    let has_cap = limits.max_credits.is_some() || limits.max_credits_per_day.is_some();
+    if !has_cap && !run.progress.take_price_sample() {
         return Ok(());
     }
     let Some(id) = polled_id(due) else { return Ok(()) };

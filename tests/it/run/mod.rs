@@ -177,6 +177,21 @@ async fn uncharged_price_does_not_lift_the_credit_cap() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn price_is_learned_from_the_first_videos_without_a_cap() {
+    let studio = ScriptedStudio::start(|state, request| {
+        let ScriptedRequest::Project(id) = request else { return None };
+        let mut page = state.project_page(id);
+        (page["credit"], page["creditSubstracted"]) = (json!(7), json!(true));
+        Some(success(&json!({"project": page})))
+    })
+    .await;
+    let test = TestBatch::with_settings(6, "", |_| ()).await;
+    let outcome = studio.run_batch(&test).await;
+    assert_eq!(count_in_state(&outcome, JobState::Done), 6, "{outcome:?}");
+    assert!((test.ledger.credits_per_minute().await.unwrap() - 7.0).abs() < 0.001);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn daily_credit_cap_spans_runs() {
     let test = TestBatch::with_settings(6, "[limits]\nmax_credits_per_day = 2", |_| ()).await;
     for _ in 0..3 {
