@@ -4,14 +4,14 @@
 //! Changes nothing in the ledger, except the cached catalogue of the account and the stored form of a
 //! batch of ledger format 1.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::batch;
 use crate::batch::Batch;
 use crate::cli::args::{GlobalArgs, MatchArgs, RowFilterArgs, batch_file_parser};
-use crate::cli::commands::storyboard::{Storyboard, StoryboardError};
+use crate::cli::commands::storyboard::{Storyboard, StoryboardError, storyboard_pictures};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::{diagnostics, plan_text, session_output, sheet_remarks};
 use crate::clock::Clock;
@@ -54,6 +54,9 @@ pub(crate) struct PlanArgs {
     /// Write the plan as an HTML page, with every job's scenes
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Let the page load pictures from the web
+    #[arg(long, requires = "html")]
+    pictures: bool,
     /// Check that every media URL exists
     #[arg(long)]
     check_media: bool,
@@ -124,14 +127,12 @@ async fn execute(
     }
     let rehearsed = location.rehearsed_videos(batch.name.as_str()).await;
     print_plan(&plan, &batch, rehearsed, printer);
-    if let Some(page) = &args.html {
-        match write_page(page, &plan, &batch, &ledger, printer).await {
-            Ok(()) => {}
-            Err(StoryboardError::Plan(error)) => {
-                return Ok(diagnostics::print_plan_error(printer, &error, &batch));
-            }
-            Err(StoryboardError::Command(error)) => return Err(error),
+    match write_page(&args, &plan, &batch, &ledger, printer).await {
+        Ok(()) => {}
+        Err(StoryboardError::Plan(error)) => {
+            return Ok(diagnostics::print_plan_error(printer, &error, &batch));
         }
+        Err(StoryboardError::Command(error)) => return Err(error),
     }
     plan_text::print_identical_videos(&plan, printer);
     plan_text::print_confirmation(&plan, &batch, printer);
@@ -203,19 +204,21 @@ fn print_plan(plan: &Plan, batch: &Batch, rehearsed: Option<u64>, printer: &Prin
     }
 }
 
-/// Writes the plan as an HTML page with the scenes of every row.
+/// Writes the plan as an HTML page with the scenes of every row, if `--html` names one.
 async fn write_page(
-    page: &Path,
+    args: &PlanArgs,
     plan: &Plan,
     batch: &Batch,
     ledger: &Ledger,
     printer: &Printer,
 ) -> Result<(), StoryboardError> {
+    let Some(page) = &args.html else { return Ok(()) };
     let storyboard = Storyboard {
         path: page,
         batch,
         ledger: Some(ledger),
         header_lines: plan_text::header_lines(plan, batch),
+        pictures: storyboard_pictures(args.pictures),
         includes_unreadable_rows: true,
         empty_message: None,
     };

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::batch;
 use crate::batch::Batch;
 use crate::cli::args::{GlobalArgs, batch_file_parser, parse_number};
-use crate::cli::commands::storyboard::{Storyboard, StoryboardError};
+use crate::cli::commands::storyboard::{Storyboard, StoryboardError, storyboard_pictures};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::{diagnostics, payload_text};
 use crate::payload::{PAYLOAD_SCHEMA, PayloadMerger};
@@ -52,6 +52,9 @@ pub(crate) struct PreviewArgs {
     /// Draw the scenes as an HTML page: all rows, or --row or --key
     #[arg(long, value_name = "FILE", conflicts_with = "all")]
     storyboard: Option<PathBuf>,
+    /// Let the page load pictures from the web
+    #[arg(long, requires = "storyboard")]
+    pictures: bool,
     /// Compare the storyboard with the ledger of rehearsals
     #[arg(long, requires = "storyboard")]
     sandbox: bool,
@@ -114,6 +117,7 @@ async fn write_storyboard(
         batch,
         ledger: ledger.as_ref(),
         header_lines: Vec::new(),
+        pictures: storyboard_pictures(args.pictures),
         includes_unreadable_rows: args.row.is_none() && args.key.is_none(),
         empty_message: Some(args.no_match_message()),
     };

@@ -3,7 +3,7 @@
 //! Sends no request and changes nothing in the ledger. The file is renamed into place when it is
 //! complete.
 
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::Path;
 
 use crate::batch::{Batch, VideoResolution};
@@ -13,8 +13,8 @@ use crate::payload::PayloadMerger;
 use crate::plan;
 use crate::plan::{PlanError, PlanInputs};
 use crate::report::storyboard::{
-    ChangeStatus, STORYBOARD_CARDS_MAX, StoryboardCard, storyboard_foot as page_foot,
-    storyboard_head as page_head,
+    ChangeStatus, STORYBOARD_CARDS_MAX, StoryboardCard, StoryboardCounts, StoryboardHead,
+    StoryboardPictures, group_cards, storyboard_foot as page_foot,
 };
 use crate::report::{create_temp_file, io_error_message};
 use crate::session::error::CommandError;
@@ -31,10 +31,17 @@ pub(crate) struct Storyboard<'a> {
     pub(crate) ledger: Option<&'a Ledger>,
     /// Lines about the batch, at the top of the page.
     pub(crate) header_lines: Vec<String>,
+    /// How pictures are shown.
+    pub(crate) pictures: StoryboardPictures,
     /// Whether unreadable rows are included; their keys are unknown.
     pub(crate) includes_unreadable_rows: bool,
     /// The error if no row is selected; without it, an empty page is written.
     pub(crate) empty_message: Option<String>,
+}
+
+/// Returns how pictures are shown, by the option `--pictures`.
+pub(crate) fn storyboard_pictures(are_loaded: bool) -> StoryboardPictures {
+    if are_loaded { StoryboardPictures::Loaded } else { StoryboardPictures::Placeholders }
 }
 
 /// Why a storyboard could not be written.
@@ -69,9 +76,7 @@ impl Storyboard<'_> {
                 format!("cannot write `{}`: {}", self.path.display(), io_error_message(&error));
             StoryboardError::Command(CommandError::new(ExitReason::Unexpected, words))
         };
-        let mut file = io::BufWriter::new(create_temp_file(folder).map_err(write_error)?);
-        let title = format!("Storyboard of {}", self.batch.name);
-        file.write_all(page_head(&title, &self.header_lines).as_bytes()).map_err(write_error)?;
+        let mut cards = io::BufWriter::new(create_temp_file(folder).map_err(write_error)?);
         let mut renderer = StoryboardRenderer {
             mergers: variants
                 .iter()
@@ -81,10 +86,12 @@ impl Storyboard<'_> {
                 .collect(),
             resolution: self.batch.studio.resolution.map(VideoResolution::as_str),
             previous,
+            pictures: self.pictures,
+            counts: StoryboardCounts::default(),
             invalid_jobs: 0,
         };
         let mut jobs = 0;
-        let mut put = |html: String| file.write_all(html.as_bytes()).map_err(write_error);
+        let mut put = |html: String| cards.write_all(html.as_bytes()).map_err(write_error);
         for entry in sheet.entries() {
             let entry = match entry {
                 Ok(entry) => entry,
@@ -98,6 +105,7 @@ impl Storyboard<'_> {
                 }
             };
             let rows: Vec<Vec<String>> = entry.rows.iter().map(|row| row.cells.clone()).collect();
+            let mut row_cards = Vec::new();
             for (number, edition) in variants.iter().enumerate() {
                 let key = edition.job_key(&entry.key);
                 if !edition.should_make(&entry, &rows) || !wanted(&entry, &key) {
@@ -105,18 +113,22 @@ impl Storyboard<'_> {
                 }
                 if jobs < STORYBOARD_CARDS_MAX {
                     let row = entry.rows.first().map_or(1, |row| row.number);
-                    put(renderer.render_card(&key, row, number, &rows).await?)?;
+                    row_cards.push(renderer.render_card(&key, row, number, &rows).await?);
                 }
                 jobs += 1;
+            }
+            match row_cards.len() {
+                0 => {}
+                _ if variants.len() > 1 => put(group_cards(&entry.key, &row_cards))?,
+                _ => put(row_cards.concat())?,
             }
         }
         if let (0, Some(words)) = (jobs, &self.empty_message) {
             return Err(StoryboardError::Command(CommandError::new(ExitReason::Input, words)));
         }
         let left_out = jobs.saturating_sub(STORYBOARD_CARDS_MAX);
-        file.write_all(page_foot(left_out).as_bytes()).map_err(write_error)?;
-        let file = file.into_inner().map_err(|error| write_error(error.into_error()))?;
-        file.persist(self.path).map_err(|error| write_error(error.error))?;
+        let mut cards = cards.into_inner().map_err(|error| write_error(error.into_error()))?;
+        self.assemble(cards.as_file_mut(), renderer.counts, left_out).map_err(write_error)?;
         let limit = if left_out > 0 {
             format!("; the first {STORYBOARD_CARDS_MAX} drawn")
         } else {
@@ -131,12 +143,40 @@ impl Storyboard<'_> {
     }
 }
 
+impl Storyboard<'_> {
+    /// Writes the page: the counts of its filters are known when all cards are written.
+    fn assemble(
+        &self,
+        cards: &mut std::fs::File,
+        counts: StoryboardCounts,
+        left_out: u64,
+    ) -> io::Result<()> {
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let mut page = create_temp_file(folder.unwrap_or(Path::new(".")))?;
+        let title = format!("Storyboard of {}", self.batch.name);
+        let head = StoryboardHead {
+            title: &title,
+            lines: &self.header_lines,
+            counts,
+            pictures: self.pictures,
+        };
+        page.write_all(head.render().as_bytes())?;
+        cards.rewind()?;
+        io::copy(cards, page.as_file_mut())?;
+        page.write_all(page_foot(left_out).as_bytes())?;
+        page.persist(self.path).map_err(|error| error.error)?;
+        Ok(())
+    }
+}
+
 /// Renders one row after the other.
 struct StoryboardRenderer<'t, 'l> {
     /// One per variant.
     mergers: Vec<PayloadMerger<'t>>,
     resolution: Option<&'static str>,
     previous: Option<PreviousVersions<'l>>,
+    pictures: StoryboardPictures,
+    counts: StoryboardCounts,
     invalid_jobs: u64,
 }
 
@@ -153,19 +193,21 @@ impl StoryboardRenderer<'_, '_> {
             Some(previous) => previous.ledger.planned_version(previous.batch, key).await?,
             None => None,
         };
-        let absent =
-            if self.previous.is_some() { ChangeStatus::New } else { ChangeStatus::Unknown };
-        let mut card =
-            StoryboardCard { key, row, change_status: absent, ..StoryboardCard::default() };
+        let change_status = match (&known, &self.previous) {
+            (Some(_), _) => ChangeStatus::Changed,
+            (None, Some(_)) => ChangeStatus::New,
+            (None, None) => ChangeStatus::Unknown,
+        };
+        let mut card = StoryboardCard { key, row, change_status, ..StoryboardCard::default() };
         let (text, problems, warnings);
         match merger.merge(rows) {
             Ok(payload) => {
                 warnings = merger.warnings(&payload);
                 problems = Vec::new();
                 if let Some(known) = &known {
-                    let same = payload.video_hash(self.resolution) == known.payload_hash;
-                    card.change_status =
-                        if same { ChangeStatus::Unchanged } else { ChangeStatus::Changed };
+                    if payload.video_hash(self.resolution) == known.payload_hash {
+                        card.change_status = ChangeStatus::Unchanged;
+                    }
                 }
                 text = Some(payload.into_text());
             }
@@ -182,6 +224,8 @@ impl StoryboardRenderer<'_, '_> {
         card.text = text.as_deref();
         card.previous_version = before.as_ref().map(|(version, text)| (*version, text.as_str()));
         (card.problems, card.warnings) = (&problems, &warnings);
+        card.pictures = self.pictures;
+        self.counts.add(&card);
         Ok(card.render())
     }
 
@@ -192,7 +236,10 @@ impl StoryboardRenderer<'_, '_> {
         let place = TemplateProblemLocation::Column { name: String::new(), origin: None };
         let problems = [TemplateProblem { location: place, message, help: problem.help.clone() }];
         let key = problem.column.as_ref().map(ToString::to_string).unwrap_or_default();
-        StoryboardCard { key: &key, row, problems: &problems, ..StoryboardCard::default() }.render()
+        let card =
+            StoryboardCard { key: &key, row, problems: &problems, ..StoryboardCard::default() };
+        self.counts.add(&card);
+        card.render()
     }
 }
 

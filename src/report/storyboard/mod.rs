@@ -1,18 +1,24 @@
 //! The storyboard: an HTML page that draws the scenes of every job from its payload.
 //!
-//! The page contains all it needs (no script, font or picture is loaded), so it can be mailed and
-//! opened offline; a picture named by the payload is a box with its name. Invariant: every text is
-//! escaped, and a colour is copied only if it is plainly one, since a cell may contain anything.
+//! The page contains all it needs, so it can be mailed and opened offline; a picture named by the payload
+//! is a box with its name, unless [`StoryboardPictures::Loaded`] lets the reader's browser load it.
+//! Invariant: every text is escaped, and a colour or an address is copied only if it is plainly one,
+//! since a cell may contain anything.
 //!
 //! Pages are written card by card, so their length costs no memory. The browser lays out only
 //! visible jobs; past [`STORYBOARD_CARDS_MAX`] even that is slow, and the page reports the rest.
 
+mod filters;
 mod picture;
+mod scene_text;
 mod shapes;
+
+pub use filters::StoryboardCounts;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
+use self::picture::DrawnScene;
 use crate::payload::Payload;
 use crate::template::problem::{TemplateProblem, TemplateProblemLocation};
 use crate::text::pluralize;
@@ -22,10 +28,33 @@ pub const STORYBOARD_CARDS_MAX: u64 = 3000;
 
 /// Allows the page its own styles and nothing else.
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+/// The same, and pictures of other hosts.
+const POLICY_WITH_PICTURES: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; img-src https: http:";
 const PAGE_STYLE: &str = include_str!("page.css");
-/// The filters above the cards, by the class of the cards they show.
-const FILTERS: [(&str, &str); 4] =
-    [("all", "all jobs"), ("problem", "problems"), ("warning", "warnings"), ("changed", "changed")];
+
+/// How the pictures that a payload names are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StoryboardPictures {
+    /// As boxes with their names: the page loads nothing.
+    #[default]
+    Placeholders,
+    /// As themselves, loaded by the browser of the reader.
+    Loaded,
+}
+
+/// The beginning of a page.
+#[derive(Clone, Copy, Debug)]
+pub struct StoryboardHead<'a> {
+    /// The title of the page.
+    pub title: &'a str,
+    /// Lines about the batch.
+    pub lines: &'a [String],
+    /// Its cards.
+    pub counts: StoryboardCounts,
+    /// How its pictures are shown.
+    pub pictures: StoryboardPictures,
+}
 
 /// One job on the page.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +73,8 @@ pub struct StoryboardCard<'a> {
     pub problems: &'a [TemplateProblem],
     /// The findings that do not.
     pub warnings: &'a [TemplateProblem],
+    /// How its pictures are shown.
+    pub pictures: StoryboardPictures,
 }
 
 /// A job compared with the ledger.
@@ -60,37 +91,43 @@ pub enum ChangeStatus {
     Unchanged,
 }
 
-/// Returns the beginning of the page: its title, `lines` about the batch, and the filters.
-/// [`storyboard_foot`] closes the elements left open.
-pub fn storyboard_head(title: &str, lines: &[String]) -> String {
-    let page = html! {
-        (DOCTYPE)
-        (PreEscaped("<html lang=\"en\">"))
-        head {
-            meta charset="utf-8";
-            meta name="viewport" content="width=device-width, initial-scale=1";
-            meta http-equiv="Content-Security-Policy" content=(CONTENT_POLICY);
-            meta name="color-scheme" content="light dark";
-            title { (title) }
-            style { (PreEscaped(PAGE_STYLE)) }
-        }
-        (PreEscaped("<body>"))
-        header .top {
-            h1 { (title) }
-            @for line in lines { p { (line) } }
-            form .filters {
-                span { "Show" }
-                @for (class, label) in FILTERS {
-                    label {
-                        input type="radio" name="show" id={ "show-" (class) } checked[class == "all"];
-                        (label)
-                    }
-                }
+impl StoryboardHead<'_> {
+    /// Returns the beginning of the page; [`storyboard_foot`] closes the elements left open.
+    pub fn render(&self) -> String {
+        let policy = match self.pictures {
+            StoryboardPictures::Placeholders => CONTENT_POLICY,
+            StoryboardPictures::Loaded => POLICY_WITH_PICTURES,
+        };
+        let page = html! {
+            (DOCTYPE)
+            (PreEscaped("<html lang=\"en\">"))
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta name="referrer" content="no-referrer";
+                meta name="color-scheme" content="light dark";
+                title { (self.title) }
+                style { (PreEscaped(PAGE_STYLE)) }
             }
-        }
-        (PreEscaped("<main>\n"))
+            (PreEscaped("<body>"))
+            header .top {
+                h1 { (self.title) }
+                @for line in self.lines { p { (line) } }
+                (self.counts.filters())
+            }
+            (PreEscaped("<main>\n"))
+        };
+        page.into_string()
+    }
+}
+
+/// Returns the cards of one row side by side: its languages.
+pub fn group_cards(row_key: &str, cards: &[String]) -> String {
+    let group = html! {
+        section .row aria-label=(row_key) { @for card in cards { (PreEscaped(card)) } }
     };
-    page.into_string()
+    group.into_string() + "\n"
 }
 
 /// Returns the end of the page, with the number of jobs that are not drawn.
@@ -129,10 +166,16 @@ impl StoryboardCard<'_> {
     /// Returns the job as HTML.
     pub fn render(&self) -> String {
         let (has_problems, has_warnings) = (!self.problems.is_empty(), !self.warnings.is_empty());
-        let is_changed = self.change_status == ChangeStatus::Changed;
+        let (change, status) = (self.change_status.as_str(), self.change_status);
         let card = html! {
-            article .job .problem[has_problems] .warning[has_warnings] .changed[is_changed] {
-                header { h2 { (self.key) } p .about { (self.summary_line()) } }
+            article .job .problem[has_problems] .warning[has_warnings]
+                .new[status == ChangeStatus::New] .changed[status == ChangeStatus::Changed]
+                .unchanged[status == ChangeStatus::Unchanged] {
+                header {
+                    h2 { (self.key) }
+                    @if let Some(change) = change { span .chip { (change) } }
+                    p .about { (self.summary_line()) }
+                }
                 @if has_problems || has_warnings { (self.finding_list()) }
                 (self.scenes())
             }
@@ -142,7 +185,6 @@ impl StoryboardCard<'_> {
 
     fn summary_line(&self) -> String {
         let mut parts = vec![format!("row {}", self.row)];
-        parts.extend(self.change_status.as_str().map(str::to_owned));
         let payload = self.text.and_then(|text| Payload::parse_project(text.to_owned()).ok());
         if let Some(payload) = payload {
             parts.push(pluralize(payload.scene_count() as u64, "scene"));
@@ -186,13 +228,22 @@ impl StoryboardCard<'_> {
         let count = |project: &Value| project["scenes"].as_array().map_or(0, Vec::len);
         let scenes =
             previous.as_ref().map_or(0, |(_, project)| count(project)).max(count(&project));
+        let other = previous.as_ref().map(|(_, project)| project);
+        let draw = |index| DrawnScene {
+            project: &project,
+            index,
+            other,
+            caption: "",
+            pictures: self.pictures,
+        };
         html! {
             div .scenes .pair[previous.is_some()] {
-                @for scene in 0..scenes {
-                    (picture::scene_figure(&project, scene, &marks, ""))
-                    @if let Some((caption, project)) = &previous {
-                        (picture::scene_figure(project, scene, &[], caption))
+                @for index in 0..scenes {
+                    @if let Some((caption, before)) = &previous {
+                        (DrawnScene { project: before, other: Some(&project), caption, ..draw(index) }
+                            .figure(&[]))
                     }
+                    (draw(index).figure(&marks))
                 }
             }
         }
@@ -292,10 +343,19 @@ mod tests {
             previous_version,
             ..StoryboardCard::default()
         };
-        let html = storyboard_head(evil, &[evil.to_owned()]) + &card.render();
-        assert!(!html.contains("<script"), "{html}");
-        let mut tags = html.split('<').filter_map(|part| part.split('>').next());
-        assert!(tags.all(|tag| !tag.contains("onload")), "a cell became an attribute");
+        for pictures in [StoryboardPictures::Placeholders, StoryboardPictures::Loaded] {
+            let head = StoryboardHead {
+                title: evil,
+                lines: &[evil.to_owned()],
+                counts: StoryboardCounts::default(),
+                pictures,
+            };
+            let card = StoryboardCard { pictures, ..card.clone() }.render();
+            let html = head.render() + &group_cards(evil, &[card]);
+            assert!(!html.contains("<script") && !html.contains("<img"), "{html}");
+            let mut tags = html.split('<').filter_map(|part| part.split('>').next());
+            assert!(tags.all(|tag| !tag.contains("onload=")), "a cell became an attribute");
+        }
     }
 
     #[test]

@@ -7,7 +7,8 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::{ProblemMark, safe_color, shapes};
+use super::scene_text::scene_text;
+use super::{ProblemMark, StoryboardPictures, safe_color, shapes};
 use crate::text::format_number as px;
 
 /// An area of the canvas, in pixels.
@@ -20,37 +21,133 @@ struct CanvasArea {
 }
 
 /// A clip that is drawn, with its index in the scene.
-type IndexedClip<'p> = (usize, &'p Value);
+pub(super) type IndexedClip<'p> = (usize, &'p Value);
 
-/// Draws one scene of a project, with its scripts below. `caption` names the version, if it is not
-/// the current one.
-pub(super) fn scene_figure(
-    project: &Value,
-    index: usize,
-    marks: &[ProblemMark<'_>],
-    caption: &str,
-) -> Markup {
-    let scene = &project["scenes"][index];
-    if scene.is_null() {
-        return html! { p .none { "no such scene" } };
+/// Behind a picture: its `source_color` is often the green that a keyer removes.
+const NEUTRAL_FILL: &str = "#596170";
+
+/// One scene of a project, to be drawn.
+#[derive(Clone, Copy)]
+pub(super) struct DrawnScene<'p> {
+    pub(super) project: &'p Value,
+    pub(super) index: usize,
+    /// The version that its scripts are compared with.
+    pub(super) other: Option<&'p Value>,
+    /// Names the version, if it is not the current one.
+    pub(super) caption: &'p str,
+    pub(super) pictures: StoryboardPictures,
+}
+
+impl DrawnScene<'_> {
+    pub(super) fn is_previous(&self) -> bool {
+        !self.caption.is_empty()
     }
-    let is_portrait = project["orientation"] == "portrait";
-    let (width, height) = if is_portrait { (1080.0, 1920.0) } else { (1920.0, 1080.0) };
-    let canvas = CanvasArea { left: 0.0, top: 0.0, width, height };
-    let clips = drawn_clips(scene);
-    let is_here = |mark: &&ProblemMark<'_>| mark.scene() == Some(index);
-    let marks: Vec<&ProblemMark<'_>> = marks.iter().filter(is_here).collect();
-    let view_box = format!("0 0 {width} {height}");
-    html! {
-        figure .portrait[is_portrait] .landscape[!is_portrait] .before[!caption.is_empty()] {
-            svg viewBox=(view_box) role="img" aria-label={ "scene " (index + 1) } {
-                (background(&scene["background"], canvas))
-                @for (_, clip) in &clips { (clip_group(clip, canvas)) }
-                @for number in 0..marks.len() { (problem_mark(&marks, number, &clips, canvas)) }
+
+    /// Draws the scene, with its scripts below.
+    pub(super) fn figure(&self, marks: &[ProblemMark<'_>]) -> Markup {
+        let scene = &self.project["scenes"][self.index];
+        if scene.is_null() {
+            return html! { p .none { "no such scene" } };
+        }
+        let is_portrait = self.project["orientation"] == "portrait";
+        let (width, height) = if is_portrait { (1080.0, 1920.0) } else { (1920.0, 1080.0) };
+        let canvas = CanvasArea { left: 0.0, top: 0.0, width, height };
+        let clips = drawn_clips(scene);
+        let is_here = |mark: &&ProblemMark<'_>| mark.scene() == Some(self.index);
+        let marks: Vec<&ProblemMark<'_>> = marks.iter().filter(is_here).collect();
+        let view_box = format!("0 0 {width} {height}");
+        html! {
+            figure .portrait[is_portrait] .landscape[!is_portrait] .before[self.is_previous()] {
+                svg viewBox=(view_box) role="img" aria-label={ "scene " (self.index + 1) } {
+                    (self.background(&scene["background"], canvas))
+                    @for (_, clip) in &clips { (self.clip_group(clip, canvas)) }
+                    @for number in 0..marks.len() { (problem_mark(&marks, number, &clips, canvas)) }
+                }
+                figcaption {
+                    h3 {
+                        "Scene " (self.index + 1) @if self.is_previous() { ", " (self.caption) }
+                    }
+                    (scene_text(*self, scene, &clips))
+                }
             }
-            figcaption {
-                h3 { "Scene " (index + 1) @if !caption.is_empty() { ", " (caption) } }
-                (scene_text(scene, &clips))
+        }
+    }
+
+    fn background(&self, background: &Value, canvas: CanvasArea) -> Markup {
+        let color = background["source_color"].as_str().and_then(safe_color);
+        let image = background["source_url"].as_str().filter(|url| !url.is_empty());
+        let fill = color.filter(|_| image.is_none()).unwrap_or(NEUTRAL_FILL);
+        html! {
+            rect width=(px(canvas.width)) height=(px(canvas.height)) fill=(fill) {}
+            @if let Some(url) = image {
+                @let name = format!("background: {}", url_file_name(url));
+                @match self.loaded_url(url) {
+                    Some(url) => (picture(canvas, url, &name, "cover")),
+                    None => (label(canvas, &name)),
+                }
+            }
+        }
+    }
+
+    /// Returns an address that the reader's browser may load. Paths of AI Studios are none: only its
+    /// own pages know their host.
+    fn loaded_url<'u>(&self, url: &'u str) -> Option<&'u str> {
+        let is_web = url.starts_with("https://") || url.starts_with("http://");
+        match self.pictures {
+            StoryboardPictures::Loaded if is_web => Some(url),
+            StoryboardPictures::Loaded | StoryboardPictures::Placeholders => None,
+        }
+    }
+
+    fn clip_group(&self, clip: &Value, canvas: CanvasArea) -> Markup {
+        let area = clip_area(clip);
+        let opacity = (number_field(clip, "opacity", 100.0) / 100.0).clamp(0.0, 1.0);
+        let angle = px(number_field(clip, "angle", 0.0));
+        let rotation = format!("rotate({angle} {} {})", px(area.left), px(area.top));
+        let text = |key: &str| clip[key].as_str().unwrap_or("?");
+        html! {
+            g opacity=(px(opacity)) transform=(rotation) {
+                @match clip["type"].as_str().unwrap_or("?") {
+                    "aiModel" => (self.avatar(clip, area, canvas)),
+                    "textImage" => (text_box(clip, area)),
+                    "shape" => (shape(clip, area)),
+                    "image" => (self.image(text("source_url"), area, canvas)),
+                    "videoImage" =>
+                        {
+                        @let name = format!("video · {}", url_file_name(text("video_url")));
+                        (media_box(area, canvas, &name))
+                    },
+                    "audio" => {},
+                    other => (media_box(area, canvas, other)),
+                }
+            }
+        }
+    }
+
+    fn image(&self, url: &str, area: CanvasArea, canvas: CanvasArea) -> Markup {
+        let name = format!("image · {}", url_file_name(url));
+        match self.loaded_url(url) {
+            Some(url) => picture(area, url, &name, "contain"),
+            None => media_box(area, canvas, &name),
+        }
+    }
+
+    /// The avatar's own picture if the payload has it, or a head and shoulders; with the name of its model
+    /// and clothes.
+    fn avatar(&self, clip: &Value, area: CanvasArea, canvas: CanvasArea) -> Markup {
+        let model = clip["model"]["ai_name"].as_str().unwrap_or("no model");
+        let clothes = clip["model"]["emotion"].as_str().unwrap_or("no clothes");
+        // A row may set another model than that of the template's picture.
+        let is_of_model = |url: &&str| url.contains(model) && url.contains(clothes);
+        let url = clip["model"]["source_url"].as_str().filter(is_of_model);
+        let name = format!("{model} · {clothes}");
+        html! {
+            @match url.and_then(|url| self.loaded_url(url)) {
+                Some(url) => (picture(area, url, &name, "contain")),
+                None => {
+                    (silhouette(area))
+                    (label(visible_area(area, canvas), &name))
+                },
             }
         }
     }
@@ -64,17 +161,6 @@ fn drawn_clips(scene: &Value) -> Vec<IndexedClip<'_>> {
     let layer = |clip: &Value| clip["layer"].as_f64().unwrap_or(0.0);
     clips.sort_by(|one, other| layer(one.1).total_cmp(&layer(other.1)));
     clips
-}
-
-fn background(background: &Value, canvas: CanvasArea) -> Markup {
-    let fill = background["source_color"].as_str().and_then(safe_color).unwrap_or("#8a8f98");
-    let image = background["source_url"].as_str().filter(|url| !url.is_empty());
-    html! {
-        rect width=(px(canvas.width)) height=(px(canvas.height)) fill=(fill) {}
-        @if let Some(url) = image {
-            (label(canvas, &format!("background: {}", url_file_name(url))))
-        }
-    }
 }
 
 fn number_field(clip: &Value, key: &str, absent: f64) -> f64 {
@@ -92,29 +178,8 @@ fn clip_area(clip: &Value) -> CanvasArea {
     }
 }
 
-fn clip_group(clip: &Value, canvas: CanvasArea) -> Markup {
-    let area = clip_area(clip);
-    let opacity = (number_field(clip, "opacity", 100.0) / 100.0).clamp(0.0, 1.0);
-    let angle = px(number_field(clip, "angle", 0.0));
-    let rotation = format!("rotate({angle} {} {})", px(area.left), px(area.top));
-    let file = |key: &str| url_file_name(clip[key].as_str().unwrap_or("?"));
-    html! {
-        g opacity=(px(opacity)) transform=(rotation) {
-            @match clip["type"].as_str().unwrap_or("?") {
-                "aiModel" => (avatar(clip, area, canvas)),
-                "textImage" => (text_box(clip, area)),
-                "shape" => (shape(clip, area)),
-                "image" => (media_box(area, canvas, &format!("image · {}", file("source_url")))),
-                "videoImage" => (media_box(area, canvas, &format!("video · {}", file("video_url")))),
-                "audio" => {},
-                other => (media_box(area, canvas, other)),
-            }
-        }
-    }
-}
-
-/// A head and shoulders, labelled with the avatar's model and clothes.
-fn avatar(clip: &Value, area: CanvasArea, canvas: CanvasArea) -> Markup {
+/// A head and shoulders.
+fn silhouette(area: CanvasArea) -> Markup {
     let CanvasArea { left, top, width, height } = area;
     let (middle, head) = (left + width / 2.0, (width * 0.16).min(height * 0.12));
     let (start, neck) = (px(middle - width * 0.36), px(top + head * 2.4));
@@ -123,15 +188,23 @@ fn avatar(clip: &Value, area: CanvasArea, canvas: CanvasArea) -> Markup {
     let outline = format!(
         "M{start} {neck} q0 -{rise} {half} -{rise} q{half} 0 {half} {rise} v{body} h-{whole} z"
     );
-    let model = clip["model"]["ai_name"].as_str().unwrap_or("no model");
-    let clothes = clip["model"]["emotion"].as_str().unwrap_or("no clothes");
     html! {
         rect .avatar x=(px(left)) y=(px(top)) width=(px(width)) height=(px(height)) {}
         g .person {
             ellipse cx=(px(middle)) cy=(px(top + head * 1.4)) rx=(px(head * 0.8)) ry=(px(head)) {}
             path d=(outline) {}
         }
-        (label(visible_area(area, canvas), &format!("{model} · {clothes}")))
+    }
+}
+
+/// A picture that the browser loads. Where it cannot, it shows the name.
+fn picture(area: CanvasArea, url: &str, name: &str, fit: &str) -> Markup {
+    let CanvasArea { left, top, width, height } = area;
+    html! {
+        rect .frame x=(px(left)) y=(px(top)) width=(px(width)) height=(px(height)) {}
+        foreignObject .picture x=(px(left)) y=(px(top)) width=(px(width)) height=(px(height)) {
+            img src=(url) alt=(name) loading="lazy" class=(fit);
+        }
     }
 }
 
@@ -232,31 +305,6 @@ fn problem_mark(
             text x=(px(dot_x)) y=(px(dot_y + 18.0)) { (mark.number) }
         }
     }
-}
-
-/// The scripts and sounds of a scene.
-fn scene_text(scene: &Value, clips: &[IndexedClip<'_>]) -> Markup {
-    let scripts: Vec<&Value> = scene["scripts"].as_array().into_iter().flatten().collect();
-    let sound = |clip: &Value| {
-        let label = clip["label"].as_str().filter(|label| !label.is_empty());
-        (clip["type"] == "audio").then(|| format!("♪ {}", label.unwrap_or("sound")))
-    };
-    html! {
-        @for script in &scripts {
-            blockquote { (strip_paragraph_tags(script["org"].as_str().unwrap_or(""))) }
-        }
-        @for (_, clip) in clips {
-            @if let (true, Some(text)) = (scripts.is_empty(), clip["script"]["org"].as_str()) {
-                blockquote { (strip_paragraph_tags(text)) }
-            }
-            @if let Some(sound) = sound(clip) { p .sound { (sound) } }
-        }
-    }
-}
-
-/// Returns a script with line breaks in place of its paragraph tags.
-fn strip_paragraph_tags(script: &str) -> String {
-    script.replace("</p><p>", "\n").replace("<p>", "").replace("</p>", "")
 }
 
 /// Returns the last part of a URL's path: the part that identifies a file to the reader.

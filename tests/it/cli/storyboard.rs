@@ -44,9 +44,16 @@ async fn a_storyboard_shows_every_job_previous_versions_and_problems() {
     let page = fs::read_to_string(office.path("board.html")).unwrap();
     assert_eq!(page.matches("<article").count(), 4);
     for part in [
-        "row 2 · unchanged · 1 scene",
-        "row 3 · changed",
-        "row 5 · new",
+        "<h2>a</h2><span class=\"chip\">unchanged</span><p class=\"about\">row 2 · 1 scene",
+        "<h2>b</h2><span class=\"chip\">changed</span><p class=\"about\">row 3",
+        "<h2>d</h2><span class=\"chip\">new</span><p class=\"about\">row 5",
+        "all (4)",
+        "problems (1)",
+        "new (1)",
+        "changed (2)",
+        "unchanged (1)",
+        "<del>Two</del>",
+        "<ins>Zwei &amp; mehr</ins>",
         "viewBox=\"0 0 1080 1920\"",
         "봄맞이 &lt;b&gt;세일&lt;/b&gt;",
         "Zwei &amp; mehr",
@@ -59,6 +66,7 @@ async fn a_storyboard_shows_every_job_previous_versions_and_problems() {
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
+    assert!(!page.contains("warnings (0)"), "a filter that shows nothing");
     for fetched in ["<script", "src=", "href=", "url(", "@import", "sig=1"] {
         assert!(!page.contains(fetched), "the page fetches or tells: {fetched}");
     }
@@ -73,6 +81,31 @@ async fn a_storyboard_shows_every_job_previous_versions_and_problems() {
     let page = fs::read_to_string(office.path("plan.html")).unwrap();
     assert!(page.contains("<p>1 new, 1 changed, 1 unchanged, 1 invalid row</p>"), "{page}");
     assert_eq!(page.matches("<article").count(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storyboard_with_pictures_names_those_that_a_browser_can_load() {
+    let office = TestCli::new(0).await;
+    let background = r#""scenes": [{"background": {"source_url": "/images/bg.png",
+      "source_color": "rgb(54,188,37)"}, "#;
+    office.write("t.json.hbs", &storyboard_template().replace("\"scenes\": [{", background));
+    office.write("s.csv", "key,way,headline,script\na\"b,,Spring,One\n");
+    let ended = office.run(&["preview", "b.toml", "--storyboard", "board.html", "--pictures"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let page = fs::read_to_string(office.path("board.html")).unwrap();
+    for part in [
+        "src=\"https://example.org/a&quot;b.png?sig=1\"",
+        "img-src https: http:",
+        "content=\"no-referrer\"",
+        "background: bg.png",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    assert_eq!(page.matches("<img").count(), 1, "a path of AI Studios was loaded");
+    assert!(!page.contains("rgb(54,188,37)"), "the keyer's green is under a picture");
+    for alone in [["preview", "b.toml", "--pictures"], ["plan", "b.toml", "--pictures"]] {
+        assert_eq!(office.run(&alone).code, Some(2), "{alone:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -219,6 +252,7 @@ async fn every_variant_of_a_row_has_its_own_preview() {
         assert!(page.contains(part), "{part}\n{page}");
     }
     assert!(!page.contains("b/ko"), "what is left out was drawn");
+    assert_eq!(page.matches("<section class=\"row\"").count(), 2, "languages are side by side");
 
     let ended = office.run(&["preview", "b.toml", "--all"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
