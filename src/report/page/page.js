@@ -1,7 +1,7 @@
 "use strict";
 // Adds videos to the gallery and rows to the table on demand. Everything from outside is inserted as text, never as markup.
 // A row is [row, key, state, version, attempts, length, credits, message, file, project, cells,
-// timing]; a timing is [submitted, rendered, done] in milliseconds since the start of the run.
+// timing, variant]; a timing is [submitted, rendered, done] in milliseconds since the start of the run.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const body = document.querySelector("#table tbody");
@@ -84,12 +84,26 @@
   const player = (row) => make("video", {
     controls: "", preload: "metadata", playsinline: "", src: path(row[8]), "aria-label": "Video of " + row[1],
   });
+  const variants = new Set(data.rows.map((row) => row[12]).filter(Boolean));
+  // Columns that are named after another variant, such as "Script (EN)" in a Korean video.
+  const isOfOther = (row, column) => {
+    const words = (data.headings[column] || "").toLowerCase().split(/[^\p{L}\p{N}]+/u);
+    return [...variants].some((name) => name !== row[12] && words.includes(name.toLowerCase()));
+  };
+  const isAddress = (cell) => /^(https?:)?\//.test(cell);
+  // A title is short text that neither identifies the row nor is a number.
+  const isTitle = (row, cell) => cell.length > 2 && cell.length <= 80 && !String(row[1]).startsWith(cell)
+    && /\p{L}/u.test(cell);
   const card = (row) => {
+    const cells = row[10].flatMap((all) => all.filter((cell, column) => !isAddress(cell) && !isOfOther(row, column)));
     // The longest cell is what is spoken, or the next best description.
-    const text = row[10].flat().reduce((longest, cell) => (cell.length > longest.length ? cell : longest), "");
-    const facts = [row[5] === null ? null : row[5] + " s", row[3] > 1 ? "version " + row[3] : null];
+    const text = cells.reduce((longest, cell) => (cell.length > longest.length ? cell : longest), "");
+    const title = cells.find((cell) => cell !== text && isTitle(row, cell));
+    const facts = [row[12], row[5] === null ? null : row[5] + " s", row[3] > 1 ? "version " + row[3] : null];
     return make("figure", { class: "card" }, player(row),
-      make("figcaption", null, make("strong", null, String(row[1])), make("p", { class: "muted text" }, text),
+      make("figcaption", null, make("strong", null, title || String(row[1])),
+        title ? make("span", { class: "muted key" }, String(row[1])) : null,
+        make("p", { class: "muted text" }, text),
         make("p", { class: "facts" }, make("span", { class: "muted" }, facts.filter(Boolean).join(" · ")),
           make("a", { href: path(row[8]), download: "" }, "Download"))));
   };

@@ -76,8 +76,8 @@ fn is_attention_needed(row: &JobRow) -> bool {
     }
 }
 
-/// Row, key, state, version, attempts, length, credits, message, file, project, cells, timing: the
-/// script relies on this order.
+/// Row, key, state, version, attempts, length, credits, message, file, project, cells, timing, variant:
+/// the script relies on this order.
 fn row_data(row: &JobRow, timing: Option<JobTiming>, start: i64) -> Value {
     let state = match row.state {
         Some(JobState::Rendering) if row.stalled => "stalled",
@@ -106,6 +106,7 @@ fn row_data(row: &JobRow, timing: Option<JobTiming>, start: i64) -> Value {
         row.project_id,
         clipped_cells(row),
         timing,
+        row.variant,
     ])
 }
 
