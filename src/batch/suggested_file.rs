@@ -18,19 +18,21 @@ pub(super) fn sheet_problem(path: &Path) -> Option<BatchFileProblem> {
         return None;
     }
     let help = match batch_with_sheet(path) {
-        Some(file) => format!("name the batch file that reads it: `{}`", file.display()),
-        None => {
-            let shown = path.display().to_string();
-            let is_plain = |c: char| c.is_alphanumeric() || "-_./".contains(c);
-            let quoted = match shown.chars().all(is_plain) {
-                true => shown,
-                false => format!("'{}'", shown.replace('\'', "'\\''")),
-            };
-            format!("`callsheet new --sheet {quoted}` creates a batch file for it")
-        }
+        Some(file) => format!("give the batch file that reads it: `{}`", quote_path(&file)),
+        None => format!("`callsheet new --sheet {}` creates a batch file for it", quote_path(path)),
     };
     let message = "this is a sheet, not a batch file".to_owned();
     Some(BatchFileProblem { message, help: Some(help), span: None })
+}
+
+/// Returns a path as a shell accepts it.
+fn quote_path(path: &Path) -> String {
+    let shown = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./".contains(c);
+    match shown.chars().all(is_plain) {
+        true => shown,
+        false => format!("'{}'", shown.replace('\'', "'\\''")),
+    }
 }
 
 /// Returns the batch file that reads a sheet.

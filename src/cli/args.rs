@@ -28,7 +28,8 @@ use crate::session::operator::operator_batch::OperatorBatch;
 use crate::session::time_window::{WindowOptions, parse_time_of_day};
 use crate::sheet;
 
-/// Returns the parser of a batch file: a path, or the name of a file here or in `jobs`.
+/// Returns the parser of a batch file: a path, or the name of a file here or in `jobs`, with or without
+/// its ending.
 pub(crate) fn batch_file_parser() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(|given| find_batch_file(PathBuf::from(given)))
 }
@@ -38,8 +39,10 @@ fn find_batch_file(given: PathBuf) -> PathBuf {
         return given;
     }
     let file = given.with_added_extension("toml");
-    let places = [file.clone(), Path::new(BATCH_FOLDER).join(file)];
-    places.into_iter().find(|place| place.is_file()).unwrap_or(given)
+    let places =
+        [file.clone(), Path::new(BATCH_FOLDER).join(file), Path::new(BATCH_FOLDER).join(&given)];
+    let is_batch_file = |place: &PathBuf| place.extension().is_some_and(|end| end == "toml");
+    places.into_iter().find(|place| is_batch_file(place) && place.is_file()).unwrap_or(given)
 }
 
 /// Returns the parser of a ledger's name. It accepts every text: an error of the parser would repeat it,
@@ -49,14 +52,15 @@ fn ledger_parser() -> impl TypedValueParser<Value = NamedLedger> {
 }
 
 /// The folder in which `new` creates batch files.
-const BATCH_FOLDER: &str = "jobs";
+pub(crate) const BATCH_FOLDER: &str = "jobs";
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct GlobalArgs {
-    /// Ledger; rehearsals add -sandbox [default: callsheet.db]
+    /// Ledger file or address [default: callsheet.db]
     #[arg(long, global = true, value_parser = ledger_parser())]
-    #[arg(value_name = "FILE", display_order = 900)]
+    #[arg(value_name = "FILE|ADDRESS", value_hint = clap::ValueHint::FilePath)]
+    #[arg(display_order = 900)]
     pub(crate) ledger: Option<NamedLedger>,
     /// Less output: only results and errors
     #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 901)]
@@ -64,7 +68,7 @@ pub(crate) struct GlobalArgs {
     /// More output (-vv: all)
     #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 902)]
     pub(crate) verbose: u8,
-    /// Colour: auto, always or never; `NO_COLOR` is honoured
+    /// Colour: auto, always, never (honours `NO_COLOR`)
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorMode::Auto)]
     #[arg(hide_possible_values = true, hide_default_value = true, display_order = 903)]
     pub(crate) color: ColorMode,

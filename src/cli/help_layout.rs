@@ -26,7 +26,7 @@ const COMMAND_TEMPLATE: &str = "\
 
 {all-args}
 
-Global options: --ledger FILE, -q, -v, --color WHEN, --json (callsheet --help){after-help}";
+Global options: --ledger, -q, -v, --color, --json (see callsheet --help){after-help}";
 
 /// Returns `command` with this layout for itself and all its subcommands.
 pub(crate) fn apply(command: Command) -> Command {

@@ -5,6 +5,7 @@
 
 pub(crate) mod args;
 pub(crate) mod commands;
+mod completion;
 mod error;
 mod help_layout;
 pub(crate) mod output;
@@ -14,6 +15,7 @@ use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
+use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -77,10 +79,13 @@ enum CliCommand {
 /// Parses the command line, runs the command and returns its exit code.
 pub fn main() -> ExitCode {
     disable_core_dumps();
+    if let Some(exit) = completion::complete() {
+        return exit;
+    }
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let command = help_layout::apply(Cli::command()).color(args::early_color_choice(&arguments));
     let matches = command.try_get_matches_from(arguments);
-    let matches = matches.map_err(suggest_command);
+    let matches = matches.map_err(|error| suggest_plan(suggest_command(error)));
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
@@ -131,6 +136,22 @@ fn suggest_command(mut error: clap::Error) -> clap::Error {
     error
 }
 
+/// Names `plan` in the error of an option that other programs have for it.
+fn suggest_plan(mut error: clap::Error) -> clap::Error {
+    let is_dry_run = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(wrong)) => DRY_RUN_OPTIONS.contains(&wrong.as_str()),
+        Some(_) | None => false,
+    };
+    if is_dry_run {
+        let hint = StyledStr::from("`callsheet plan BATCH` shows what a run would do, for free");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint]));
+    }
+    error
+}
+
+/// What other programs call `plan`.
+const DRY_RUN_OPTIONS: [&str; 4] = ["--dry-run", "--dryrun", "--check", "--simulate"];
+
 impl CliCommand {
     /// Returns whether it runs for long, perhaps unattended.
     fn is_long(&self) -> bool {
@@ -167,7 +188,7 @@ impl CliCommand {
             Self::Templates(args) => catalog::run_templates(args, global, printer).await,
             Self::Ledger(args) => ledger::run(args, global, printer).await,
             Self::Sandbox(args) => sandbox::run(args, printer).await,
-            Self::Completions(args) => completions::run(&args, Cli::command(), printer),
+            Self::Completions(args) => completions::run(&args, printer),
             Self::Man(args) => man::run(&args, Cli::command(), printer),
         }
     }

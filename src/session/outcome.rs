@@ -18,6 +18,8 @@ pub(crate) struct RunSummary {
     pub(crate) counts: BTreeMap<JobState, u64>,
     pub(crate) invalid: u64,
     pub(crate) skipped: u64,
+    /// Whether a row may become several videos, so that the counts are not those of rows.
+    pub(crate) has_variants: bool,
     /// Why the run ended.
     pub(crate) stop: RunStop,
     /// Why nothing more was submitted, if the run was halted.

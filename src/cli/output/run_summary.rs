@@ -35,7 +35,7 @@ pub(crate) fn print_summary(summary: &RunSummary, printer: &Printer) {
     }
 }
 
-/// Returns one line that accounts for every row.
+/// Returns one line that accounts for every row, or for every video of each row.
 fn describe_rows(summary: &RunSummary) -> String {
     let mut parts: Vec<String> = summary
         .counts
@@ -57,7 +57,8 @@ fn describe_rows(summary: &RunSummary) -> String {
     if summary.skipped > 0 {
         parts.push(format!("{} skipped", summary.skipped));
     }
-    format!("{}: {}", pluralize(summary.count_rows(), "row"), parts.join(", "))
+    let counted = if summary.has_variants { "video" } else { "row" };
+    format!("{}: {}", pluralize(summary.count_rows(), counted), parts.join(", "))
 }
 
 /// Returns what this run did, and what is left.

@@ -354,7 +354,11 @@ mod tests {
             let html = head.render() + &group_cards(evil, &[card]);
             assert!(!html.contains("<script") && !html.contains("<img"), "{html}");
             let mut tags = html.split('<').filter_map(|part| part.split('>').next());
-            assert!(tags.all(|tag| !tag.contains("onload=")), "a cell became an attribute");
+            let outside_quotes = |tag: &str| tag.split('"').step_by(2).collect::<String>();
+            assert!(
+                tags.all(|tag| !outside_quotes(tag).contains("onload")),
+                "a cell became an attribute"
+            );
         }
     }
 

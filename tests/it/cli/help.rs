@@ -1,7 +1,5 @@
 //! The help of every command fits a standard screen and explains the command.
 
-use std::process::Command;
-
 use crate::support::test_cli::TestCli;
 
 /// Columns and rows of a screen that shows the help of one command at once.
@@ -64,14 +62,13 @@ async fn help_lists_every_fault_of_the_sandbox() {
     assert!(ended.stdout.lines().all(|line| line.chars().count() <= COLUMNS_MAX));
 }
 
-#[test]
-fn bash_accepts_the_completion_script() {
-    let script = Command::new(env!("CARGO_BIN_EXE_callsheet"))
-        .args(["completions", "bash"])
-        .output()
-        .unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("callsheet.bash");
-    std::fs::write(&file, script.stdout).unwrap();
-    assert!(Command::new("bash").arg("-n").arg(&file).status().unwrap().success());
+#[tokio::test(flavor = "multi_thread")]
+async fn what_other_programs_call_a_dry_run_leads_to_plan() {
+    let cli = TestCli::new(1).await;
+    for option in ["--dry-run", "--simulate"] {
+        let ended = cli.run(&["run", "b.toml", option]);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains("tip: `callsheet plan BATCH` shows what"), "{ended:?}");
+        assert!(!ended.stderr.contains("-- --"), "{ended:?}");
+    }
 }

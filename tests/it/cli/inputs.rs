@@ -1,6 +1,8 @@
 //! Problems in batch file, template, sheet and rows: exit code 4, with a clear message and without a
 //! request to AI Studios.
 
+use std::fs;
+
 use crate::support::test_cli::TestCli;
 
 /// Runs and plans a batch with invalid input; returns the messages.
@@ -20,7 +22,7 @@ pub(super) fn refusal_message(office: &TestCli) -> String {
 }
 
 fn replace_in_batch(office: &TestCli, from: &str, to: &str) {
-    let text = std::fs::read_to_string(office.path("b.toml")).unwrap();
+    let text = fs::read_to_string(office.path("b.toml")).unwrap();
     assert!(text.contains(from), "{text}");
     office.write("b.toml", &text.replace(from, to));
 }
@@ -66,7 +68,7 @@ async fn an_invalid_batch_file_is_shown_with_its_line_and_a_caret() {
     ");
 
     let office = TestCli::new(2).await;
-    std::fs::remove_file(office.path("b.toml")).unwrap();
+    fs::remove_file(office.path("b.toml")).unwrap();
     insta::assert_snapshot!(refusal_message(&office), @"
       × b.toml
       ╰─▶ there is no such file
@@ -107,7 +109,7 @@ async fn sheet_problems_name_row_and_column_as_in_the_spreadsheet() {
     ");
 
     let office = TestCli::new(2).await;
-    std::fs::remove_file(office.path("s.csv")).unwrap();
+    fs::remove_file(office.path("s.csv")).unwrap();
     insta::assert_snapshot!(refusal_message(&office), @"
     error: no such file
       help: check `sheet` in the batch file; paths are relative to that file
@@ -142,7 +144,7 @@ async fn an_invalid_template_is_shown_with_its_line_and_a_caret() {
     "#);
 
     let office = TestCli::new(2).await;
-    std::fs::remove_file(office.path("t.json.hbs")).unwrap();
+    fs::remove_file(office.path("t.json.hbs")).unwrap();
     insta::assert_snapshot!(refusal_message(&office), @"
     error: cannot read the template `t.json.hbs`: no such file
     Nothing was spent
@@ -207,4 +209,20 @@ async fn control_characters_never_reach_the_terminal() {
         let all = format!("{}{}", ended.stdout, ended.stderr);
         assert!(!all.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}']), "{args:?}: {all:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_file_in_jobs_is_found_by_its_name_with_and_without_ending() {
+    let office = TestCli::new(1).await;
+    fs::create_dir(office.path("jobs")).unwrap();
+    for file in ["b.toml", "s.csv", "t.json.hbs"] {
+        fs::rename(office.path(file), office.path("jobs").join(file)).unwrap();
+    }
+    for name in ["b", "b.toml", "jobs/b.toml"] {
+        let ended = office.run(&["plan", name]);
+        assert_eq!(ended.code, Some(0), "{name}: {ended:?}");
+    }
+    let sheet = office.run(&["plan", "jobs/s.csv"]);
+    assert_eq!(sheet.code, Some(4), "{sheet:?}");
+    assert!(sheet.stderr.contains("give the batch file that reads it: `jobs/b.toml`"), "{sheet:?}");
 }

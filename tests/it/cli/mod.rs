@@ -2,6 +2,7 @@
 
 mod catalogues;
 mod cell_content;
+mod completions;
 mod demo;
 mod disk;
 mod error_messages;

@@ -132,3 +132,19 @@ fn every_command_in_the_documentation_is_accepted() {
     assert!(checked > 100, "only {checked} commands were found");
     assert!(rejected.is_empty(), "{}", rejected.join("\n"));
 }
+
+#[test]
+fn no_table_has_an_option_that_its_command_lacks() {
+    let page = text_of(PAGE);
+    let everywhere = long_options(&Cli::command());
+    for (heading, command) in all_commands() {
+        let mut known = long_options(&command);
+        known.extend(command.get_subcommands().flat_map(long_options));
+        known.extend(everywhere.iter().cloned());
+        let rows = section(&page, &heading).unwrap_or_default().lines();
+        let cells = rows.filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+        for option in cells.flat_map(options_in) {
+            assert!(known.contains(&option), "{PAGE}, {heading}: there is no `--{option}`");
+        }
+    }
+}
