@@ -16,7 +16,7 @@ use crate::console::layout::{ConsolePage, page_document};
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::requester::ConsoleRequester;
 use crate::console::state::ConsoleState;
-use crate::ledger::StoredBatch;
+use crate::ledger::{AuditSource, StoredBatch};
 
 /// No form of a page is larger; uploads read their body themselves.
 const FORM_BYTES_MAX: usize = 256 << 10;
@@ -66,6 +66,11 @@ impl PageRequest {
     /// Returns the batch that `{batch}` in the address names.
     pub(crate) async fn batch(&self) -> Result<StoredBatch, PageError> {
         Ok(self.state.ledger.batch(self.param("batch")).await?)
+    }
+
+    /// Returns who makes the request, and when, for the audit trail.
+    pub(crate) fn audit_source(&self) -> AuditSource {
+        AuditSource { requester: self.requester.audit_name(), now: self.state.now() }
     }
 
     /// Returns the addresses of the console.

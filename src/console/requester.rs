@@ -34,6 +34,11 @@ impl ConsoleRequester {
         self.role >= role
     }
 
+    /// Returns its name in the audit trail.
+    pub(crate) fn audit_name(&self) -> String {
+        format!("user:{}", self.name)
+    }
+
     /// Returns a visitor without a session, as public routes see it.
     pub(super) fn visitor() -> Self {
         Self { name: String::new(), role: ConsoleRole::Viewer, session: None }

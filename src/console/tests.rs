@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::console::routes::{RouteAccess, RouteMethod, routes};
 use crate::console::sign_in::secret::ConsoleSecret;
 use crate::console::{BasePath, ConsoleServer, ConsoleSettings};
-use crate::ledger::{ConsoleRole, ConsoleSession, ConsoleUser, Durability, Ledger};
+use crate::ledger::{AuditSource, ConsoleRole, ConsoleSession, ConsoleUser, Durability, Ledger};
 use crate::session::ledger_location::LedgerOptions;
 
 /// A console with one signed-in user for each role.
@@ -41,8 +41,9 @@ impl RoleWalk {
             let secret = ConsoleSecret::random().unwrap();
             let (name, at) = (role.as_str().to_owned(), clock.now().as_millisecond());
             let password_hash = "x".repeat(40);
+            let source = AuditSource { requester: "cli:test".to_owned(), now: clock.now() };
             let user = ConsoleUser { name: name.clone(), role, password_hash, created_at: at };
-            assert!(ledger.add_console_user(user).await.unwrap());
+            assert!(ledger.add_console_user(user, source).await.unwrap());
             let session = ConsoleSession {
                 token_hash: secret.hash_text(),
                 user_name: Some(name),

@@ -31,6 +31,9 @@ use crate::ledger::write::writer::WriterStore;
 
 pub use crate::ledger::error::LedgerError;
 pub use crate::ledger::ids::{BatchId, JobId, SubmissionId};
+pub use crate::ledger::model::audit_entry::{
+    AuditAction, AuditEnd, AuditEntry, AuditSource, NewAuditEntry,
+};
 pub use crate::ledger::model::capacity::{Capacity, ClaimBlock};
 pub use crate::ledger::model::console_role::ConsoleRole;
 pub use crate::ledger::model::identity::{LedgerId, LedgerIdentity, TagSecret};
@@ -65,6 +68,7 @@ pub use crate::ledger::read::review::{FormerVerdict, ReviewCounts, ReviewItem, R
 pub use crate::ledger::read::row_pages::RowPageStart;
 pub use crate::ledger::read::sample::SampleGateVideo;
 pub use crate::ledger::read::spending::{MessageCount, RenderTiming, SpendingTotals};
+pub use crate::ledger::read::spending_steps::SpendingStep;
 pub use crate::ledger::read::target_set::{
     TargetEffect, TargetJob, TargetRow, TargetSet, TargetTotals,
 };
@@ -73,6 +77,7 @@ pub use crate::ledger::store::address::{LedgerAddress, LedgerAddressError, Serve
 pub use crate::ledger::store::file_lock::{FileLockOutcome, LedgerFileLock};
 pub use crate::ledger::store::open::Durability;
 pub use crate::ledger::store::server_session::SERVER_PATIENCE;
+pub use crate::ledger::write::audit::StartEnd;
 pub use crate::ledger::write::batch_lease_row::{LeaseHolder, LeaseOutcome};
 pub use crate::ledger::write::catalog::{CatalogItem, CatalogKind};
 pub use crate::ledger::write::claim::{ClaimOutcome, ClaimedSubmission};

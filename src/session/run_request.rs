@@ -18,7 +18,8 @@ use crate::session::files::{media_check, output_dir, overwrite_guard, sheet_inpu
 use crate::session::ledger_location::{LedgerLocation, open_ledger};
 use crate::session::ledger_match::MatchOverrides;
 use crate::session::prepare::{
-    BatchOverrides, HeldBatch, LockedBatch, ParsedBatch, ReadyBatch, SessionContext,
+    BatchOverrides, HeldBatch, LockedBatch, ParsedBatch, PlannedBatch, ReadyBatch, SessionContext,
+    SessionTarget,
 };
 use crate::session::run_forecast::ExpectedSpending;
 use crate::session::time_window::WindowOptions;
@@ -91,20 +92,7 @@ impl Session {
             .await
             .inspect_err(|_| self.reports.leave_no_record())?;
         let context = self.context(&ledger);
-        let held = match request.approved_plan {
-            Some(_) => HeldBatch::WaitFor,
-            None => HeldBatch::Reject,
-        };
-        let locked = prepare::lock_all(batches, target, held, context).await?;
-        let approval =
-            request.approved_plan.as_deref().map(|hash| PlanApproval::new(hash, &locked));
-        let mut planned = prepare::plan_all(locked, &request.selection, context).await?;
-        if let Some(approval) = approval
-            && !approval.covers(&mut planned).await
-        {
-            prepare::discard_all(planned).await;
-            return Err(PlanApproval::outdated_error());
-        }
+        let planned = plan_batches(&request, batches, target, context).await?;
         // The plans contain the sheets now.
         drop(spooled);
         let spending = match run_forecast::forecast_all(&planned, &request, context).await {
@@ -114,7 +102,7 @@ impl Session {
                 return Err(error);
             }
         };
-        let is_stdin_used = planned.iter().any(prepare::PlannedBatch::has_stdin_sheet);
+        let is_stdin_used = planned.iter().any(PlannedBatch::has_stdin_sheet);
         let asks = spending.videos > 0 && request.asks;
         let question = SpendingQuestion { spending, is_stdin_used };
         if asks && !confirm(question).await {
@@ -122,7 +110,17 @@ impl Session {
             prepare::discard_all(planned).await;
             return Ok(None);
         }
+        let approved = request.approved_plan.as_deref();
+        if let Some(hash) = approved
+            && let Err(error) = PlanApproval::begin(hash, &planned, context).await
+        {
+            prepare::discard_all(planned).await;
+            return Err(error);
+        }
         let ready = prepare::commit_all(planned, context).await?;
+        if let Some(hash) = approved {
+            PlanApproval::record_run(hash, &ready, context).await?;
+        }
         if request.options.retry_failed {
             report_retries(&ready, context).await?;
         }
@@ -184,6 +182,28 @@ impl Session {
         let options = RunOptions { only: selection, until, ..request.options.clone() };
         BatchRun { batch, id, lease, options, lock, target, report }
     }
+}
+
+/// Locks and plans the batches. A plan that was approved has to be the approved one still.
+async fn plan_batches(
+    request: &RunRequest,
+    batches: Vec<ParsedBatch>,
+    target: SessionTarget,
+    context: SessionContext<'_>,
+) -> Result<Vec<PlannedBatch>, CommandError> {
+    let Some(hash) = request.approved_plan.as_deref() else {
+        let locked = prepare::lock_all(batches, target, HeldBatch::Reject, context).await?;
+        return prepare::plan_all(locked, &request.selection, context).await;
+    };
+    let locked = prepare::lock_all(batches, target, HeldBatch::WaitFor, context).await?;
+    let approval = PlanApproval::new(hash, &locked);
+    let mut planned = prepare::plan_all(locked, &request.selection, context).await?;
+    if approval.covers(&mut planned).await {
+        return Ok(planned);
+    }
+    let name = planned.first().map(|batch| batch.name().to_owned()).unwrap_or_default();
+    prepare::discard_all(planned).await;
+    Err(approval.reject(&name, context).await)
 }
 
 /// Reports how many jobs will be retried. The run queues them itself, after checking whether their

@@ -111,6 +111,30 @@ impl Browser {
         made.location
     }
 
+    /// Waits until the approval of a batch is in this state.
+    async fn wait_for_state(&self, address: &str, state: &str) {
+        let begun = Instant::now();
+        loop {
+            let shown = self.json(&format!("{address}/started")).await;
+            if shown["state"] == state {
+                return;
+            }
+            assert!(begun.elapsed() < RUN_TIMEOUT, "it never {state}: {shown}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Returns the audit trail of a batch, oldest first: action, outcome, reason.
+    async fn audit_trail(&self, batch: &str) -> Vec<String> {
+        let document = self.json(&format!("/audit?batch={batch}")).await;
+        let line = |entry: &Value| {
+            let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+            let line = format!("{} {} {}", text("action"), text("outcome"), text("reason"));
+            line.trim_end().to_owned()
+        };
+        document["audit"].as_array().unwrap().iter().rev().map(line).collect()
+    }
+
     /// Approves the plan that the page shows.
     async fn approve(&self, address: &str) -> Answer {
         let shown = self.json(address).await;
@@ -223,10 +247,118 @@ async fn approval_during_a_live_run_begins_when_that_run_has_ended() {
     assert_eq!(replaced.status, 303, "{}", replaced.text);
     let approved = browser.approve(&address).await;
     assert_eq!(approved.status, 303, "{}", approved.text);
+    browser.wait_for_state(&address, "waits-for-run").await;
+    let page = browser.get(&format!("{address}/started")).await.text;
+    assert!(page.contains("It waits for the run of"), "{page}");
+    let page = browser.get("/batches/spring").await.text;
+    assert!(page.contains("It waits for the run of"), "{page}");
     wait_for_videos(&office, "spring", 3).await;
     assert_eq!(office.sandbox.render_count(), 3);
     let runs = office.run(&["runs", "spring", "--json"]);
     assert_eq!(runs.stdout.matches("\"started\"").count(), 2, "{runs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn approval_for_later_begins_at_its_time_and_renders_nothing_once_it_is_withdrawn() {
+    let office = TestCli::new(0).await;
+    let browser = Browser::open(&office).await;
+    let address = browser.create("Spring").await;
+    let shown = browser.json(&address).await;
+    let hash = shown["plan"]["hash"].as_str().unwrap().to_owned();
+    let start = format!("{address}/start");
+    let later = [("hash", hash.as_str()), ("shown", "2 new"), ("at", "2099-01-01T22:00")];
+    assert_eq!(browser.post(&start, &later).await.status, 303);
+    assert_eq!(browser.json(&format!("{address}/started")).await["state"], "waits-until");
+    for path in [address.clone(), format!("{address}/started")] {
+        let page = browser.get(&path).await.text;
+        assert!(page.contains("The run begins <time"), "{path}: {page}");
+        assert!(page.contains("Withdraw the approval"), "{path}: {page}");
+        assert!(!page.contains("Approve and render"), "{path}: {page}");
+    }
+    let withdraw = format!("{address}/withdraw");
+    assert_eq!(browser.post(&withdraw, &[]).await.status, 303);
+    assert_eq!(browser.post(&withdraw, &[]).await.status, 409, "there is none any more");
+    let page = browser.get(&format!("{address}/started")).await.text;
+    assert!(page.contains("withdrawn by user:console"), "{page}");
+    assert_eq!(office.sandbox.render_count(), 0);
+
+    let soon = jiff::Zoned::now().datetime().saturating_add(jiff::SignedDuration::from_secs(2));
+    let soon = soon.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    let fields =
+        [("hash", hash.as_str()), ("shown", "2 new"), ("at", &soon), ("because", "tonight")];
+    assert_eq!(browser.post(&start, &fields).await.status, 303);
+    wait_for_videos(&office, "spring", 2).await;
+    assert_eq!(office.sandbox.render_count(), 2);
+    let trail = browser.audit_trail("spring").await;
+    assert_eq!(
+        trail,
+        [
+            "create-batch done",
+            "approve-plan done",
+            "start expired",
+            "withdraw done",
+            "approve-plan done tonight",
+            "start done tonight"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn audit_trail_has_every_change_with_its_requester_object_and_outcome() {
+    let office = TestCli::new(0).await;
+    let browser = Browser::open(&office).await;
+    let address = browser.create("Spring").await;
+    let page = browser.get(&address).await.text;
+    let hash = hidden_field(&page, "sheet");
+    let cells = [("sheet", hash.as_str()), ("c.4.2", "It holds 500 ml, and it survives anything.")];
+    assert_eq!(browser.post(&format!("{address}/cells"), &cells).await.status, 303);
+    let replaced = browser.upload(&format!("{address}/sheet"), &[], SHEET.as_bytes()).await;
+    assert_eq!(replaced.status, 303, "{}", replaced.text);
+    let outdated = [("hash", "0123"), ("shown", "9 new")];
+    assert_eq!(browser.post(&format!("{address}/start"), &outdated).await.status, 409);
+    assert_eq!(browser.approve(&address).await.status, 303);
+    wait_for_videos(&office, "spring", 2).await;
+    let link = [("label", "Agency"), ("days", "3")];
+    assert_eq!(browser.post("/batches/spring/share", &link).await.status, 200);
+    assert_eq!(browser.post("/settings/share-links/1/revoke", &[]).await.status, 303);
+    let judged = office.run(&["review", "spring", "--reject", "MUG-014", "--reason", "too fast"]);
+    assert_eq!(judged.code, Some(0), "{judged:?}");
+    assert_eq!(
+        browser.audit_trail("spring").await,
+        [
+            "create-batch done",
+            "edit done",
+            "replace-sheet done",
+            "approve-plan refused",
+            "approve-plan done",
+            "start done",
+            "create-share-link done",
+            "revoke-share-link done",
+            "verdict done too fast"
+        ]
+    );
+    let printed = office.run(&["runs", "spring", "--json"]);
+    let document: Value = serde_json::from_str(&printed.stdout).unwrap();
+    let entry = |action: &str| {
+        let entries = document["audit"].as_array().unwrap();
+        entries.iter().find(|entry| entry["action"] == action).unwrap().clone()
+    };
+    let (edit, approval, start) = (entry("edit"), entry("approve-plan"), entry("start"));
+    assert_eq!((&edit["key"], &edit["requester"]), (&"MUG-014".into(), &"user:console".into()));
+    assert!(edit["subject"].as_str().unwrap().contains("is now “It holds 500 ml"), "{edit}");
+    assert_eq!(
+        (&approval["subject"], &approval["estimated_credits"]),
+        (&"2 new".into(), &2.0.into())
+    );
+    assert_eq!((&start["run"], &start["hash"]), (&document["runs"][0]["run"], &approval["hash"]));
+    let shown = office.run(&["show", "spring", "MUG-014", "--json"]);
+    let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+    let actions = shown["audit"].as_array().unwrap().iter().map(|entry| entry["action"].clone());
+    assert_eq!(actions.collect::<Vec<_>>(), ["edit", "verdict"]);
+    let page = browser.get("/audit").await.text;
+    for words in ["spreadsheet replaced", "you approved 9 new", "Agency", "too fast", "cli:"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -263,39 +395,43 @@ async fn two_approvals_at_once_start_one_run() {
     assert_eq!(office.sandbox.render_count(), 2);
 }
 
+/// Kills the console at some moment of an approval, and then does what a user does.
+async fn kill_during_approval(office: &TestCli, round: u64) {
+    let mut browser = Browser::open(office).await;
+    // Each round has videos of its own, so that none counts as another one's.
+    let sheet = SHEET.replace("TEA", &format!("TEA{round}")).replace("MUG", &format!("MUG{round}"));
+    let title = format!("Round {round}");
+    let made = browser.upload("/new", &[("title", title.as_str())], sheet.as_bytes()).await;
+    let address = made.location;
+    let shown = browser.json(&address).await;
+    let hash = shown["plan"]["hash"].as_str().unwrap().to_owned();
+    let post = browser
+        .http
+        .post(format!("{}{address}/start", browser.base))
+        .header(COOKIE, &browser.cookie)
+        .header(ORIGIN, &browser.base)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(format!("hash={hash}&shown=2+new"));
+    let sending = tokio::spawn(post.send());
+    tokio::time::sleep(Duration::from_millis(round * 17)).await;
+    browser.console.child.kill().unwrap();
+    browser.console.child.wait().unwrap();
+    let _ = sending.await;
+    // The user looks again, and approves unless the run has begun.
+    let browser = Browser::open(office).await;
+    let shown = browser.json(&address).await;
+    if shown["plan"]["to_render"] == 2 {
+        let _ = browser.approve(&address).await;
+    }
+    wait_for_videos(office, &format!("round-{round}"), 2).await;
+}
+
+/// The rounds run at the same time, because their runs wait most of the time.
 #[tokio::test(flavor = "multi_thread")]
 async fn console_killed_at_any_moment_of_an_approval_loses_nothing_and_pays_nothing_twice() {
     let office = TestCli::new(0).await;
-    for round in 0..5_u64 {
-        let mut browser = Browser::open(&office).await;
-        // Each round has videos of its own, so that none counts as another one's.
-        let sheet =
-            SHEET.replace("TEA", &format!("TEA{round}")).replace("MUG", &format!("MUG{round}"));
-        let title = format!("Round {round}");
-        let made = browser.upload("/new", &[("title", title.as_str())], sheet.as_bytes()).await;
-        let address = made.location;
-        let shown = browser.json(&address).await;
-        let hash = shown["plan"]["hash"].as_str().unwrap().to_owned();
-        let post = browser
-            .http
-            .post(format!("{}{address}/start", browser.base))
-            .header(COOKIE, &browser.cookie)
-            .header(ORIGIN, &browser.base)
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(format!("hash={hash}&shown=2+new"));
-        let sending = tokio::spawn(post.send());
-        tokio::time::sleep(Duration::from_millis(round * 17)).await;
-        browser.console.child.kill().unwrap();
-        browser.console.child.wait().unwrap();
-        let _ = sending.await;
-        // The user looks again, and approves unless the run has begun.
-        let browser = Browser::open(&office).await;
-        let shown = browser.json(&address).await;
-        if shown["plan"]["to_render"] == 2 {
-            let _ = browser.approve(&address).await;
-        }
-        wait_for_videos(&office, &format!("round-{round}"), 2).await;
-    }
+    let rounds = (0..5).map(|round| kill_during_approval(&office, round));
+    futures_util::future::join_all(rounds).await;
     assert_eq!(office.sandbox.render_count(), 10);
     assert_eq!(office.sandbox.bill().paid_twice(), []);
 }

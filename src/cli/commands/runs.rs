@@ -9,14 +9,19 @@ use crate::cli::args::{BatchRef, GlobalArgs, parse_number};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::text_table::TextTable;
 use crate::clock::Clock;
-use crate::ledger::{OperatorRequest, RunWithBatch};
+use crate::ledger::{AuditEntry, OperatorRequest, RunWithBatch};
 use crate::session::batch_status::RunStatus;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location;
+use crate::session::reports::audit_json::{audit_json, describe_end};
 use crate::session::reports::request_json::{describe_outcome, request_json};
 use crate::session::reports::status_json::run_json;
 use crate::text::time_format::{format_dead_run_duration, format_elapsed, format_local};
+use crate::text::truncate;
+
+/// Characters of a subject; `--json` has the complete text.
+const SUBJECT_CHARS_MAX: usize = 60;
 
 /// List the runs and the requests of operators
 #[derive(Debug, Args)]
@@ -26,13 +31,16 @@ similar commands), `not begun` (declined), `died` (killed, or power failure);
 `live` if the run is active.
 
 Below the runs, the requests of operators: retry, cancel, resolve, pause,
-unpause and those of the console, by requester and with their outcome.
+unpause and those of the console, by requester and with their outcome; then
+the rest of the audit trail: approvals, edits, verdicts, share links, users.
 
-With --json: {\"runs\": […], \"requests\": […]}. Runs have run, batch, host, pid,
-started, heartbeat, ended, ending, exit, cause, words, live, submitted (paid
+With --json: {\"runs\": […], \"requests\": […], \"audit\": […]}. Runs have run,
+batch, host, pid, started, heartbeat, ended, ending, exit, cause, words, live, submitted (paid
 requests begun); requests have request, batch, action, target, jobs, paid,
 free, estimated_credits, set_hash, requester, reason, requested, run, done,
-outcome, words. Times are RFC 3339.")]
+outcome, words; audit has batch, key, action, subject, hash,
+estimated_credits, requester, reason, at, run, done, outcome, words. Times are
+RFC 3339.")]
 pub(crate) struct RunsArgs {
     /// Only runs of this batch (name or file)
     batch: Option<String>,
@@ -61,25 +69,32 @@ async fn execute(
         Some(batch) => {
             let batch_ref = BatchRef { batch, sandbox: args.sandbox };
             let (ledger, stored) = batch_ref.open_batch(global).await?;
-            (ledger, Some(stored.id))
+            (ledger, Some(stored))
         }
         None => {
             let ledger = ledger_location::open_existing_ledger(&location.address).await;
             (ledger.map_err(|error| error.with_context(&location.hint))?, None)
         }
     };
-    let runs = RunStatus::read_all(ledger.runs(batch, args.limit).await?, &ledger).await;
-    let requests = ledger.operator_requests(batch, args.limit, Clock::real().now()).await?;
+    let id = batch.as_ref().map(|batch| batch.id);
+    let runs = RunStatus::read_all(ledger.runs(id, args.limit).await?, &ledger).await;
+    let requests = ledger.operator_requests(id, args.limit, Clock::real().now()).await?;
+    let entries = ledger.audit_entries(batch.as_ref(), args.limit).await?;
     if printer.is_json() {
         let runs: Vec<_> = runs.iter().map(|(run, status)| run_json(run, *status)).collect();
         let requests: Vec<_> = requests.iter().map(request_json).collect();
-        printer.print_json(&json!({ "runs": runs, "requests": requests }));
-    } else if runs.is_empty() {
-        printer.status(&format!("No runs yet{}", location.hint));
+        let entries: Vec<_> = entries.iter().map(audit_json).collect();
+        printer.print_json(&json!({ "runs": runs, "requests": requests, "audit": entries }));
     } else {
-        printer.print_result(&runs_table(&runs));
+        match runs.is_empty() {
+            true => printer.status(&format!("No runs yet{}", location.hint)),
+            false => printer.print_result(&runs_table(&runs)),
+        }
         if !requests.is_empty() {
             printer.print_result(&format!("\n{}", requests_table(&requests)));
+        }
+        if !entries.is_empty() {
+            printer.print_result(&format!("\n{}", audit_table(&entries)));
         }
     }
     ledger.close().await;
@@ -133,6 +148,23 @@ fn requests_table(requests: &[OperatorRequest]) -> String {
             request.run_id.map(|run| run.to_string()).unwrap_or_default(),
             request.requester.clone(),
             describe_outcome(request),
+        ]);
+    }
+    table.render()
+}
+
+fn audit_table(entries: &[AuditEntry]) -> String {
+    let mut table =
+        TextTable::new(&["at", "action", "batch", "key", "requester", "run#", "subject"]);
+    for entry in entries {
+        table.add([
+            format_local(entry.at),
+            entry.action.as_str().to_owned(),
+            entry.batch.clone().unwrap_or_default(),
+            entry.key.clone().unwrap_or_default(),
+            entry.requester.clone(),
+            entry.run_id.map(|run| run.to_string()).unwrap_or_default(),
+            format!("{}{}", truncate(&entry.subject, SUBJECT_CHARS_MAX), describe_end(entry)),
         ]);
     }
     table.render()

@@ -6,14 +6,15 @@ use crate::cli::args::{BatchRef, GlobalArgs, parse_number};
 use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
 use crate::ledger::{
-    EventRow, JobHistory, OperatorRequest, StoredBatch, SubmissionRow, VersionRow,
+    AuditEntry, EventRow, JobHistory, OperatorRequest, StoredBatch, SubmissionRow, VersionRow,
 };
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::files::output_dir;
 use crate::session::job_key::find_job_key;
 use crate::session::next_steps::{AttentionReason, CommandHints};
-use crate::session::reports::job_json::job_json;
+use crate::session::reports::audit_json::describe_entry;
+use crate::session::reports::job_json::{JobTrail, job_json};
 use crate::session::reports::request_json::describe_request;
 use crate::text::time_format::{format_elapsed, format_local};
 use crate::text::{strip_control, truncate};
@@ -27,8 +28,8 @@ const TEXT_MAX: usize = 300;
 #[command(after_help = "\
 With --json, the fields of `callsheet jobs --json` and: in_sheet, due,
 rendering_since, moved, versions, submissions (with tag, project_id, render_id,
-outcome, times, calls), events, requests (of operators, as in `callsheet runs
---json`), next (commands). Times are RFC 3339.")]
+outcome, times, calls), events, requests (of operators) and audit (verdicts and
+edits), both as in `callsheet runs --json`, next (commands). Times are RFC 3339.")]
 pub(crate) struct ShowArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
@@ -69,12 +70,15 @@ async fn execute(
         history.ok_or_else(|| CommandError::new(ExitReason::Usage, format!("no job `{key}`")))?;
     let commands = global.command_hints(args.batch_ref.sandbox, &stored.name, &stored.file);
     let requests = ledger.operator_requests_of_job(stored.id, &key, Clock::real().now()).await?;
+    let entries = ledger.audit_entries_of_job(&stored, &key).await?;
     if printer.is_json() {
-        printer.print_json(&job_json(&history, &requests, &commands, &key));
+        let trail = JobTrail { requests: &requests, entries: &entries };
+        printer.print_json(&job_json(&history, trail, &commands, &key));
     } else {
         let page = JobPage {
             history: &history,
             requests: &requests,
+            entries: &entries,
             key: &key,
             folder: output_dir::stored_output_dir(&stored)
                 .map(|folder| folder.display().to_string()),
@@ -88,6 +92,7 @@ async fn execute(
 struct JobPage<'a> {
     history: &'a JobHistory,
     requests: &'a [OperatorRequest],
+    entries: &'a [AuditEntry],
     key: &'a str,
     folder: Option<String>,
 }
@@ -108,6 +113,8 @@ impl JobPage<'_> {
         );
         let requests = self.requests.iter().map(describe_request).collect();
         self.push_section(&mut lines, "requests", requests);
+        let entries = self.entries.iter().map(describe_entry).collect();
+        self.push_section(&mut lines, "verdicts and edits", entries);
         self.push_section(&mut lines, "next", self.next_commands(commands));
         lines.join("\n")
     }

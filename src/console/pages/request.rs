@@ -48,7 +48,7 @@ fn request_section(page: &PageRequest, request: &OperatorRequest) -> Markup {
     html! {
         section .card {
             div .row {
-                (outcome_chip(request))
+                (outcome_chip(request.outcome))
                 span .lead { (outcome_sentence(request)) }
             }
             @if request.outcome.is_some() { p .stop { (request.message.as_deref().unwrap_or_default()) } }
@@ -81,15 +81,15 @@ fn facts(request: &OperatorRequest) -> Markup {
     }
 }
 
-/// Returns the outcome of a request as a mark.
-pub(super) fn outcome_chip(request: &OperatorRequest) -> Markup {
-    let kind = match request.outcome {
+/// Returns an outcome as a mark; without one, it waits.
+pub(super) fn outcome_chip(outcome: Option<RequestOutcome>) -> Markup {
+    let kind = match outcome {
         Some(RequestOutcome::Done) => "finished",
         Some(RequestOutcome::Refused | RequestOutcome::Failed) => "attention",
         Some(RequestOutcome::Expired) => "waiting",
         None => "live",
     };
-    html! { span class={ "chip " (kind) } { (request.status()) } }
+    html! { span class={ "chip " (kind) } { (outcome.map_or("waiting", RequestOutcome::as_str)) } }
 }
 
 fn outcome_sentence(request: &OperatorRequest) -> &'static str {

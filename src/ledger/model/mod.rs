@@ -1,6 +1,7 @@
 //! The ledger's types and rules, pure: job states and their transitions, outcomes, capacity, tags.
 //! No SQL and no clock.
 
+pub(super) mod audit_entry;
 pub(super) mod batch_path;
 pub(super) mod capacity;
 pub(super) mod console_role;

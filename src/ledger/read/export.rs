@@ -34,7 +34,7 @@ pub struct ExportedRow {
 }
 
 /// The exported tables with their statements, for one batch (`$1`) or for all.
-static TABLES: [(&str, Statement); 14] = [
+static TABLES: [(&str, Statement); 15] = [
     (
         "batch",
         Statement::new("-- ledger::export, batch
@@ -116,6 +116,14 @@ static TABLES: [(&str, Statement); 14] = [
         select id, batch_id, action, target, jobs, set_hash, is_bound, job_count, paid_count, credits,
             requester, reason, requested_at, expires_at, run_id, done_at, outcome, words
         from operator_request where $1 is null or batch_id = $1 order by id"),
+    ),
+    (
+        "audit_entry",
+        Statement::new("-- ledger::export, audit
+        select id, batch, key, action, subject, hash, credits, requester, reason, at, run_id, done_at,
+            outcome, words
+        from audit_entry where $1 is null or batch = (select name from batch where id = $1)
+        order by id"),
     ),
     (
         "row_without_job",

@@ -1,6 +1,7 @@
 //! Reads that change nothing: batches and rows, history, spending, throughput, exports. They use
 //! connections of their own and never wait for the writer.
 
+pub(super) mod audit;
 pub(super) mod batches;
 pub(super) mod change_mark;
 pub(super) mod console_accounts;
@@ -17,5 +18,6 @@ pub(super) mod rows_without_job;
 pub(super) mod sample;
 pub(super) mod sent_payload;
 pub(super) mod spending;
+pub(super) mod spending_steps;
 pub(super) mod target_set;
 pub(super) mod throughput;

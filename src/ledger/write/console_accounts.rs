@@ -5,13 +5,21 @@
 
 use crate::ledger::Ledger;
 use crate::ledger::error::LedgerError;
+use crate::ledger::model::audit_entry::{AuditAction, AuditSource, NewAuditEntry};
 use crate::ledger::read::console_accounts::{ConsoleSession, ConsoleUser};
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::write::audit::insert_entry;
 use crate::ledger::write::write_op::WriteOp;
 
 /// A change of users or sessions; its output is whether it found what it changes.
+struct ChangeConsoleAccount {
+    change: ConsoleAccountChange,
+    /// Recorded if the change was made.
+    audit: Option<NewAuditEntry>,
+}
+
 enum ConsoleAccountChange {
     AddUser(ConsoleUser),
     RemoveUser { name: String },
@@ -64,20 +72,30 @@ static END_IDLE_SESSIONS: Statement = Statement::new(
     delete from console_session where used_at < $1",
 );
 
-impl WriteOp for ConsoleAccountChange {
+impl WriteOp for ChangeConsoleAccount {
     type Output = bool;
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<bool, LedgerError> {
+        let is_changed = self.change.apply(db).await?;
+        if is_changed && let Some(entry) = &self.audit {
+            insert_entry(db, entry).await?;
+        }
+        Ok(is_changed)
+    }
+}
+
+impl ConsoleAccountChange {
+    async fn apply(&self, db: &mut StoreConnection) -> Result<bool, LedgerError> {
         let (statement, values) = match self {
             Self::AddUser(user) => {
                 let role = user.role.as_str();
                 let values = binds![&user.name, role, &user.password_hash, user.created_at];
                 (&ADD_USER, values)
             }
-            Self::RemoveUser { name } => (&REMOVE_USER, binds![&*name]),
+            Self::RemoveUser { name } => (&REMOVE_USER, binds![name]),
             Self::SetPassword { name, password_hash } => {
-                db.execute(&END_SESSIONS_OF_USER, binds![&*name]).await?;
-                (&SET_PASSWORD, binds![&*name, &*password_hash])
+                db.execute(&END_SESSIONS_OF_USER, binds![name]).await?;
+                (&SET_PASSWORD, binds![name, password_hash])
             }
             Self::AddSession(ConsoleSession {
                 token_hash,
@@ -87,11 +105,11 @@ impl WriteOp for ConsoleAccountChange {
                 browser,
                 ..
             }) => {
-                let values = binds![&*token_hash, &*user_name, *created_at, *used_at, &*browser];
+                let values = binds![token_hash, user_name, *created_at, *used_at, browser];
                 (&ADD_SESSION, values)
             }
-            Self::TouchSession { token_hash, at } => (&TOUCH_SESSION, binds![&*token_hash, *at]),
-            Self::EndSession { token_hash } => (&END_SESSION, binds![&*token_hash]),
+            Self::TouchSession { token_hash, at } => (&TOUCH_SESSION, binds![token_hash, *at]),
+            Self::EndSession { token_hash } => (&END_SESSION, binds![token_hash]),
             Self::EndIdleSessions { before } => (&END_IDLE_SESSIONS, binds![*before]),
         };
         Ok(db.execute(statement, values).await? > 0)
@@ -100,14 +118,25 @@ impl WriteOp for ConsoleAccountChange {
 
 impl Ledger {
     /// Adds a user of the console. Returns `false` if the name is taken.
-    pub async fn add_console_user(&self, user: ConsoleUser) -> Result<bool, LedgerError> {
-        self.writer.execute(ConsoleAccountChange::AddUser(user)).await
+    pub async fn add_console_user(
+        &self,
+        user: ConsoleUser,
+        source: AuditSource,
+    ) -> Result<bool, LedgerError> {
+        let subject = format!("{} as {}", user.name, user.role.as_str());
+        let entry = NewAuditEntry::new(AuditAction::AddUser, subject, source);
+        self.change_account(ConsoleAccountChange::AddUser(user), Some(entry)).await
     }
 
     /// Removes a user and ends their sessions. Returns `false` if there is no such user.
-    pub async fn remove_console_user(&self, name: &str) -> Result<bool, LedgerError> {
+    pub async fn remove_console_user(
+        &self,
+        name: &str,
+        source: AuditSource,
+    ) -> Result<bool, LedgerError> {
+        let entry = NewAuditEntry::new(AuditAction::RemoveUser, name, source);
         let name = name.to_owned();
-        self.writer.execute(ConsoleAccountChange::RemoveUser { name }).await
+        self.change_account(ConsoleAccountChange::RemoveUser { name }, Some(entry)).await
     }
 
     /// Changes a user's password and ends their sessions. Returns `false` if there is no such user.
@@ -115,14 +144,17 @@ impl Ledger {
         &self,
         name: &str,
         password_hash: String,
+        source: AuditSource,
     ) -> Result<bool, LedgerError> {
+        let entry = NewAuditEntry::new(AuditAction::SetPassword, name, source);
         let name = name.to_owned();
-        self.writer.execute(ConsoleAccountChange::SetPassword { name, password_hash }).await
+        let change = ConsoleAccountChange::SetPassword { name, password_hash };
+        self.change_account(change, Some(entry)).await
     }
 
     /// Adds a session.
     pub async fn add_console_session(&self, session: ConsoleSession) -> Result<(), LedgerError> {
-        self.writer.execute(ConsoleAccountChange::AddSession(session)).await.map(drop)
+        self.change_account(ConsoleAccountChange::AddSession(session), None).await.map(drop)
     }
 
     /// Records that a session was used at this time.
@@ -132,17 +164,26 @@ impl Ledger {
         at: i64,
     ) -> Result<(), LedgerError> {
         let token_hash = token_hash.to_owned();
-        self.writer.execute(ConsoleAccountChange::TouchSession { token_hash, at }).await.map(drop)
+        let change = ConsoleAccountChange::TouchSession { token_hash, at };
+        self.change_account(change, None).await.map(drop)
     }
 
     /// Ends a session. Returns `false` if there is none.
     pub async fn end_console_session(&self, token_hash: &str) -> Result<bool, LedgerError> {
         let token_hash = token_hash.to_owned();
-        self.writer.execute(ConsoleAccountChange::EndSession { token_hash }).await
+        self.change_account(ConsoleAccountChange::EndSession { token_hash }, None).await
     }
 
     /// Ends the sessions that were last used before this time.
     pub async fn end_idle_console_sessions(&self, before: i64) -> Result<(), LedgerError> {
-        self.writer.execute(ConsoleAccountChange::EndIdleSessions { before }).await.map(drop)
+        self.change_account(ConsoleAccountChange::EndIdleSessions { before }, None).await.map(drop)
+    }
+
+    async fn change_account(
+        &self,
+        change: ConsoleAccountChange,
+        audit: Option<NewAuditEntry>,
+    ) -> Result<bool, LedgerError> {
+        self.writer.execute(ChangeConsoleAccount { change, audit }).await
     }
 }

@@ -1,5 +1,6 @@
 //! Writes: operations that the single writer commits, each with the events that explain it.
 
+pub(super) mod audit;
 pub(super) mod batch_lease_row;
 pub(super) mod catalog;
 pub(super) mod claim;

@@ -6,11 +6,14 @@ use jiff::Timestamp;
 use sqlx::FromRow;
 
 use crate::ledger::error::LedgerError;
+use crate::ledger::model::audit_entry::{AuditAction, AuditSource, NewAuditEntry};
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::write::audit::insert_entry;
 use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, Ledger};
+use crate::text::pluralize;
 
 /// A share link to be made.
 #[derive(Clone, Debug)]
@@ -125,10 +128,21 @@ impl ShareLink {
     }
 }
 
+static LINK_LABEL: Statement = Statement::new(
+    "-- ledger::revoke_share_link, label
+    select l.label, b.name from share_link l join batch b on b.id = l.batch_id
+    where l.id = $1 and l.revoked_at is null",
+);
+
+static BATCH_NAME: Statement = Statement::new(
+    "-- ledger::create_share_link, batch
+    select name from batch where id = $1",
+);
+
 struct CreateShareLink {
     batch: BatchId,
     link: NewShareLink,
-    now: Timestamp,
+    source: AuditSource,
 }
 
 impl WriteOp for CreateShareLink {
@@ -142,25 +156,39 @@ impl WriteOp for CreateShareLink {
             &self.link.label,
             keys,
             &self.link.created_by,
-            self.now.as_millisecond(),
+            self.source.now.as_millisecond(),
             self.link.expires_at.as_millisecond(),
         ];
         db.execute(&INSERT_LINK, values).await?;
-        Ok(())
+        let batch: String = db.fetch_value(&BATCH_NAME, binds![self.batch.0]).await?;
+        let subject = match &self.link.keys {
+            Some(keys) => format!("{}, {}", self.link.label, pluralize(keys.len() as u64, "video")),
+            None => format!("{}, all videos", self.link.label),
+        };
+        let source = self.source.clone();
+        let entry = NewAuditEntry::new(AuditAction::CreateShareLink, subject, source);
+        insert_entry(db, &entry.with_batch(&batch)).await
     }
 }
 
 struct RevokeShareLink {
     id: i64,
-    now: Timestamp,
+    source: AuditSource,
 }
 
 impl WriteOp for RevokeShareLink {
     type Output = bool;
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<bool, LedgerError> {
-        let values = binds![self.id, self.now.as_millisecond()];
-        Ok(db.execute(&REVOKE_LINK, values).await? == 1)
+        let found: Option<(String, String)> =
+            db.fetch_optional(&LINK_LABEL, binds![self.id]).await?;
+        let Some((label, batch)) = found else { return Ok(false) };
+        let values = binds![self.id, self.source.now.as_millisecond()];
+        db.execute(&REVOKE_LINK, values).await?;
+        let source = self.source.clone();
+        let entry = NewAuditEntry::new(AuditAction::RevokeShareLink, label, source);
+        insert_entry(db, &entry.with_batch(&batch)).await?;
+        Ok(true)
     }
 }
 
@@ -170,14 +198,18 @@ impl Ledger {
         &self,
         batch: BatchId,
         link: NewShareLink,
-        now: Timestamp,
+        source: AuditSource,
     ) -> Result<(), LedgerError> {
-        self.writer.execute(CreateShareLink { batch, link, now }).await
+        self.writer.execute(CreateShareLink { batch, link, source }).await
     }
 
     /// Revokes a share link. Returns whether that changed anything.
-    pub async fn revoke_share_link(&self, id: i64, now: Timestamp) -> Result<bool, LedgerError> {
-        self.writer.execute(RevokeShareLink { id, now }).await
+    pub async fn revoke_share_link(
+        &self,
+        id: i64,
+        source: AuditSource,
+    ) -> Result<bool, LedgerError> {
+        self.writer.execute(RevokeShareLink { id, source }).await
     }
 
     /// Returns all share links, the newest first.

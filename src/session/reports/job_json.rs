@@ -2,16 +2,27 @@
 
 use serde_json::{Value, json};
 
-use crate::ledger::{EventRow, JobHistory, JobState, OperatorRequest, SubmissionRow, VersionRow};
+use crate::ledger::{
+    AuditEntry, EventRow, JobHistory, JobState, OperatorRequest, SubmissionRow, VersionRow,
+};
 use crate::report;
 use crate::session::next_steps::CommandHints;
+use crate::session::reports::audit_json::audit_json;
 use crate::session::reports::request_json::request_json;
 use crate::text::time_format::format_rfc3339;
 
-/// Returns a job with its versions, submissions and events, and the requests that changed it.
+/// What operators and reviewers did about a job.
+#[derive(Clone, Copy)]
+pub(crate) struct JobTrail<'t> {
+    pub(crate) requests: &'t [OperatorRequest],
+    pub(crate) entries: &'t [AuditEntry],
+}
+
+/// Returns a job with its versions, submissions and events, the requests that changed it, and the
+/// verdicts on its videos.
 pub(crate) fn job_json(
     history: &JobHistory,
-    requests: &[OperatorRequest],
+    trail: JobTrail<'_>,
     commands: &CommandHints,
     key: &str,
 ) -> Value {
@@ -28,7 +39,8 @@ pub(crate) fn job_json(
         ("versions", history.versions.iter().map(version_json).collect()),
         ("submissions", history.submissions.iter().map(submission_json).collect()),
         ("events", history.events.iter().map(event_json).collect()),
-        ("requests", requests.iter().map(request_json).collect()),
+        ("requests", trail.requests.iter().map(request_json).collect()),
+        ("audit", trail.entries.iter().map(audit_json).collect()),
         ("next", json!(steps)),
     ] {
         fields.insert(name.to_owned(), value);

@@ -7,7 +7,9 @@
 //! is written, no link is followed, and nothing is spent before a plan was approved.
 
 mod approved_start;
+mod edit_audit;
 pub(crate) mod plan_approval;
+mod start_progress;
 mod upload_error;
 mod upload_folder;
 mod upload_plan;
@@ -17,7 +19,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::approved_start::{ApprovedStart, StartOutcome, StartedProcess};
+pub(crate) use self::approved_start::{ApprovedStart, StartOutcome};
+pub(crate) use self::start_progress::StartProgress;
 pub(crate) use self::upload_error::UploadError;
 pub(crate) use self::upload_folder::UploadRoot;
 pub(crate) use self::upload_plan::{PlanOffer, UploadFinding, UploadPlan};

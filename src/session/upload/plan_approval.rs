@@ -1,11 +1,18 @@
 //! The approval of a plan in the console, compared with the plan that a run has made.
 //!
-//! Invariant: a run with an approval renders what was approved, or nothing.
+//! Invariant: a run with an approval renders what was approved, or nothing; and the audit trail has
+//! which.
 
+use crate::ledger::{AuditEnd, RequestOutcome, StartEnd};
 use crate::plan;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::prepare::{LockedBatch, PlannedBatch};
+use crate::session::prepare::{LockedBatch, PlannedBatch, ReadyBatch, SessionContext};
+
+const OUTDATED: &str = "the sheet, the template or the ledger changed since the plan was approved: look \
+                        at the plan again, and approve it";
+
+const WITHDRAWN: &str = "the approval was withdrawn; nothing was rendered";
 
 /// An approved plan.
 pub(crate) struct PlanApproval {
@@ -30,10 +37,49 @@ impl PlanApproval {
         is_same_sheet && hash.is_ok_and(|hash| hash == self.hash)
     }
 
-    /// The error that another plan was approved.
-    pub(crate) fn outdated_error() -> CommandError {
-        let message = "the sheet, the template or the ledger changed since the plan was approved: look \
-                       at the plan again, and approve it";
-        CommandError::new(ExitReason::CapReached, message)
+    /// Records that the plan is another one than the approved. Returns the error that says so.
+    pub(crate) async fn reject(&self, batch: &str, context: SessionContext<'_>) -> CommandError {
+        let end = AuditEnd::without_effect(RequestOutcome::Refused, OUTDATED);
+        let ended = start_end(&self.hash, batch, end, context);
+        match context.ledger.end_starts(ended, None).await {
+            Ok(_) => CommandError::new(ExitReason::CapReached, OUTDATED),
+            Err(error) => error.into(),
+        }
     }
+
+    /// Records that the run of the approved plan begins, before anything is sent.
+    ///
+    /// # Errors
+    /// The approval was withdrawn, or the ledger failed.
+    pub(crate) async fn begin(
+        hash: &str,
+        batches: &[PlannedBatch],
+        context: SessionContext<'_>,
+    ) -> Result<(), CommandError> {
+        for batch in batches {
+            let begun = start_end(hash, batch.name(), AuditEnd::done(), context);
+            if !context.ledger.begin_start(begun).await? {
+                return Err(CommandError::new(ExitReason::CapReached, WITHDRAWN));
+            }
+        }
+        Ok(())
+    }
+
+    /// Records which run the approved plan has.
+    pub(crate) async fn record_run(
+        hash: &str,
+        batches: &[ReadyBatch],
+        context: SessionContext<'_>,
+    ) -> Result<(), CommandError> {
+        for ready in batches {
+            let (batch, run) = (ready.locked.batch.name.as_str(), ready.lease.run_id());
+            context.ledger.set_start_run(batch, hash, run).await?;
+        }
+        Ok(())
+    }
+}
+
+fn start_end(hash: &str, batch: &str, end: AuditEnd, context: SessionContext<'_>) -> StartEnd {
+    let at = context.clock.now().as_millisecond();
+    StartEnd { batch: batch.to_owned(), hash: Some(hash.to_owned()), end, at }
 }

@@ -78,7 +78,7 @@ impl PlanOffer {
 
 impl UploadedBatch {
     /// Reads the batch file, which was written with the settings.
-    fn read_batch(&self) -> Result<Batch, UploadError> {
+    pub(super) fn read_batch(&self) -> Result<Batch, UploadError> {
         batch::read(&self.batch_file()).map_err(|problems| {
             let first = problems.problems.into_iter().next().map(|problem| problem.message);
             UploadError::Invalid(first.unwrap_or_default())

@@ -25,6 +25,14 @@ pub(crate) struct CellEdit {
     pub(crate) text: String,
 }
 
+/// A cell that was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CellChange {
+    pub(crate) edit: CellEdit,
+    /// The former text.
+    pub(crate) former: String,
+}
+
 impl UploadedBatch {
     /// Takes over a file: CSV, TSV, XLSX or ODS, recognised by its content.
     ///
@@ -67,18 +75,22 @@ impl UploadedBatch {
         Ok((sheet.map_err(|error| sheet_error(&error))?, hash))
     }
 
-    /// Changes cells of the sheet with this hash. Returns how many changed.
+    /// Changes cells of the sheet with this hash. Returns the cells that changed.
     ///
     /// # Errors
     /// The sheet is another one by now, or has no such row.
-    pub(crate) fn edit_cells(&self, hash: &str, edits: &[CellEdit]) -> Result<usize, UploadError> {
+    pub(crate) fn edit_cells(
+        &self,
+        hash: &str,
+        edits: &[CellEdit],
+    ) -> Result<Vec<CellChange>, UploadError> {
         let (mut sheet, current) = self.read_sheet()?;
         if current != hash {
             let message =
                 "the sheet was changed in the meantime; nothing was saved. Look at it again";
             return Err(UploadError::Changed(message.to_owned()));
         }
-        let mut changed = 0;
+        let mut changed = Vec::new();
         for edit in edits {
             let row = sheet.rows.iter_mut().find(|row| row.number == edit.row);
             let Some(row) = row.filter(|_| edit.column < COLUMNS_MAX) else {
@@ -94,11 +106,11 @@ impl UploadedBatch {
                 row.cells.resize(edit.column + 1, String::new());
             }
             if let Some(cell) = row.cells.get_mut(edit.column).filter(|cell| **cell != text) {
-                *cell = text;
-                changed += 1;
+                let former = std::mem::replace(cell, text.clone());
+                changed.push(CellChange { edit: CellEdit { text, ..edit.clone() }, former });
             }
         }
-        if changed > 0 {
+        if !changed.is_empty() {
             write_bytes(&self.path(SHEET_FILE), sheet.to_csv().as_bytes())?;
         }
         Ok(changed)

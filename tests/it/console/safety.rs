@@ -166,6 +166,14 @@ async fn sessions_end_by_sign_out_idleness_another_password_and_removal() {
         assert_eq!(console.get("/").await.status, StatusCode::SEE_OTHER, "after {change}");
     }
     console.stop();
+    let printed = cli.run(&["runs", "--json"]).stdout;
+    let document: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    let entries = document["audit"].as_array().unwrap().iter();
+    let entries: Vec<String> =
+        entries.map(|entry| format!("{} {}", entry["action"], entry["subject"])).collect();
+    let expected =
+        ["\"remove-user\" \"dan\"", "\"set-password\" \"cid\"", "\"add-user\" \"dan as viewer\""];
+    assert_eq!(entries[..3], expected, "{printed}");
 }
 
 async fn make_sessions_old(cli: &TestCli) {

@@ -14,7 +14,8 @@ use crate::cli::output::prompt;
 use crate::cli::output::text_table::TextTable;
 use crate::clock::Clock;
 use crate::console::password;
-use crate::ledger::{ConsoleRole, ConsoleUser, Ledger};
+use crate::ledger::{AuditSource, ConsoleRole, ConsoleUser, Ledger};
+use crate::runner::command_requester;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location;
@@ -100,11 +101,16 @@ async fn add_user(
     let password_hash = read_new_password(&name)?;
     let created_at = Clock::real().now().as_millisecond();
     let user = ConsoleUser { name: name.clone(), role, password_hash, created_at };
-    if !ledger.add_console_user(user).await? {
+    if !ledger.add_console_user(user, audit_source()).await? {
         return Err(name_taken(&name));
     }
     printer.status(&format!("Added `{name}` as {}", role.as_str()));
     Ok(())
+}
+
+/// Returns the user of this process, for the audit trail.
+fn audit_source() -> AuditSource {
+    AuditSource { requester: command_requester(), now: Clock::real().now() }
 }
 
 fn check_name(name: &str) -> Result<(), CommandError> {
@@ -174,7 +180,7 @@ async fn list_users(ledger: &Ledger, printer: &Printer) -> Result<(), CommandErr
 }
 
 async fn remove_user(ledger: &Ledger, name: &str, printer: &Printer) -> Result<(), CommandError> {
-    if !ledger.remove_console_user(name).await? {
+    if !ledger.remove_console_user(name, audit_source()).await? {
         return Err(no_such_user(name));
     }
     printer.status(&format!("Removed `{name}`"));
@@ -190,7 +196,7 @@ async fn change_password(
         return Err(no_such_user(name));
     }
     let password_hash = read_new_password(name)?;
-    if !ledger.set_console_password(name, password_hash).await? {
+    if !ledger.set_console_password(name, password_hash, audit_source()).await? {
         return Err(no_such_user(name));
     }
     printer.status(&format!("Changed the password of `{name}`"));

@@ -19,10 +19,7 @@ pub(super) fn parse_action(name: &str, query: &FormFields) -> Result<RequestedAc
         OperatorAction::Pause => Ok(RequestedAction::Pause),
         OperatorAction::Unpause => Ok(RequestedAction::Unpause),
         OperatorAction::Stop => Ok(RequestedAction::Stop),
-        OperatorAction::Resolve
-        | OperatorAction::Edit
-        | OperatorAction::ApprovePlan
-        | OperatorAction::Start => Err(unknown()),
+        OperatorAction::Resolve => Err(unknown()),
     }
 }
 

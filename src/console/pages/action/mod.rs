@@ -103,7 +103,7 @@ pub(in crate::console::pages) async fn submit_action(
     let request = NewOperatorRequest {
         action,
         shown: Some(sent.shown),
-        requester: format!("user:{}", page.requester.name),
+        requester: page.requester.audit_name(),
         reason: reason.map(|reason| truncate(reason, REASON_CHARS_MAX)),
         token: Some(token.to_owned()),
         credits_per_minute: ledger.credits_per_minute().await?,
@@ -143,9 +143,6 @@ pub(in crate::console::pages) fn action_title(action: OperatorAction) -> &'stati
         OperatorAction::Pause => "Pause the batch",
         OperatorAction::Unpause => "Continue the batch",
         OperatorAction::Stop => "Stop the run",
-        OperatorAction::Edit => "Change a row",
-        OperatorAction::ApprovePlan => "Approve a plan",
-        OperatorAction::Start => "Start a run",
     }
 }
 

@@ -1,6 +1,7 @@
 //! `/batches/NAME`: the state of the batch now, what needs the user, money, recent events, runs.
 
 mod attention;
+mod burn_down;
 mod money;
 mod runs;
 pub(in crate::console) mod timeline;
@@ -8,9 +9,11 @@ pub(in crate::console) mod timeline;
 use maud::{Markup, html};
 use serde_json::json;
 
+use self::burn_down::BurnDown;
 use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
+use crate::console::pages::new_batch::start_notice;
 use crate::console::pages::overview::mark_chip;
 use crate::console::pages::page_parts::{
     command, counts_by_status, number, status_bar, time, time_ago,
@@ -40,16 +43,23 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let mut document = status_json(&status);
     document["runs"] = runs.iter().map(|(run, status)| run_json(run, *status)).collect();
     let money = money::section(&batch, spending, page.state.now().as_millisecond());
+    let burn_down = BurnDown::read(&page, &status).await?;
+    let prices = attention::read_prices(&page, &status).await?;
+    let start = start_notice(&page, &batch.name).await?;
     let main = html! {
         (batch_header(&page, &batch.name, BatchTab::Now))
+        div id="start" data-live { (start) }
         div id="now" data-live { (now_section(&page, &status)) }
-        div id="attention" data-live { (attention::section(&page, &status)) }
+        div id="attention" data-live { (attention::section(&page, &status, &prices)) }
         div .columns {
             div {
                 div id="activity" data-live { (activity_section(&page, &batch.name, &renders, &events)) }
             }
             div {
-                div id="money" data-live { (money) }
+                div id="money" data-live {
+                    (money)
+                    @if let Some(burn_down) = &burn_down { section .card { (burn_down.figure()) } }
+                }
                 div id="runs" data-live { (runs::section(&page, &runs)) }
             }
         }

@@ -3,7 +3,9 @@
 use maud::{Markup, html};
 
 use crate::console::form::FormFields;
+use crate::console::page_error::PageError;
 use crate::console::page_request::PageRequest;
+use crate::ledger::{AuditAction, NewAuditEntry};
 use crate::scaffold::{QuestionSubject, SetupAnswers, SetupQuestion, SkipAnswer};
 use crate::session::upload::{UploadState, UploadedBatch};
 
@@ -21,6 +23,23 @@ pub(super) fn field_name(subject: &QuestionSubject) -> String {
         QuestionSubject::Value(name) => format!("value.{name}"),
         QuestionSubject::Skip(_) => "skip".to_owned(),
     }
+}
+
+/// Records what the columns are for now.
+pub(super) async fn record_columns(
+    page: &PageRequest,
+    upload: &UploadedBatch,
+) -> Result<(), PageError> {
+    let state = upload.read_state()?;
+    let used = state.proposal.used_columns.iter();
+    let mut parts: Vec<String> = used.map(|(name, heading)| format!("{name}: {heading}")).collect();
+    parts.insert(0, format!("key: {}", state.proposal.draft.key.join(LIST_SEPARATOR)));
+    let entry = NewAuditEntry {
+        hash: Some(state.sheet_hash),
+        ..NewAuditEntry::new(AuditAction::SetColumns, parts.join("; "), page.audit_source())
+            .with_batch(upload.name())
+    };
+    Ok(page.state.ledger.record_audit(vec![entry]).await?)
 }
 
 /// Takes the columns that were chosen in the table.

@@ -9,8 +9,10 @@ use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
 use crate::console::pages::row::storyboard;
 use crate::console::upload_form::{UPLOAD_BYTES_MAX, UploadForm};
+use crate::ledger::{AuditAction, NewAuditEntry};
 use crate::scaffold::{GALLERY, choose_template, find_gallery_template};
 use crate::session::upload::{UploadError, UploadTemplate, UploadedBatch};
+use crate::text::pluralize;
 
 /// The choice of the template that suits the sheet.
 const AUTOMATIC: &str = "automatic";
@@ -92,6 +94,7 @@ pub(in crate::console) async fn create(mut page: PageRequest) -> PageResult {
     let mut upload = upload_root(&page).create(title, is_taken)?;
     match fill(&mut upload, &form, file) {
         Ok(()) => {
+            record_sheet(&page, &upload, AuditAction::CreateBatch).await?;
             let address = page.links().to(&format!("/new/{}", upload.name()));
             page.redirect(&address)
         }
@@ -100,6 +103,25 @@ pub(in crate::console) async fn create(mut page: PageRequest) -> PageResult {
             Err(error.into())
         }
     }
+}
+
+/// Records that a batch has another spreadsheet.
+pub(super) async fn record_sheet(
+    page: &PageRequest,
+    upload: &UploadedBatch,
+    action: AuditAction,
+) -> Result<(), PageError> {
+    let state = upload.read_state()?;
+    let rows = pluralize(state.proposal.rows as u64, "row");
+    let subject = match upload.setup.template.as_str() {
+        "" => format!("{rows}, a pasted template"),
+        template => format!("{rows}, template {template}"),
+    };
+    let entry = NewAuditEntry {
+        hash: Some(state.sheet_hash),
+        ..NewAuditEntry::new(action, subject, page.audit_source()).with_batch(upload.name())
+    };
+    Ok(page.state.ledger.record_audit(vec![entry]).await?)
 }
 
 fn fill(upload: &mut UploadedBatch, form: &UploadForm, file: &[u8]) -> Result<(), UploadError> {

@@ -18,13 +18,16 @@ pub(in crate::console) use self::create::{create, show_form};
 pub(in crate::console) use self::edit_row::edit_row;
 pub(in crate::console) use self::start::{start, withdraw};
 pub(in crate::console) use self::started::show_started;
+pub(in crate::console::pages) use self::started::start_notice;
 
 use self::grid::GridView;
+use self::plan_section::PlanView;
 use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
 use crate::console::pages::row::storyboard;
 use crate::console::upload_form::UploadForm;
+use crate::ledger::AuditAction;
 use crate::scaffold::QuestionSubject;
 use crate::session::upload::{
     CellEdit, UploadError, UploadPlan, UploadRoot, UploadState, UploadedBatch,
@@ -82,6 +85,7 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
             "credits": offer.estimate.credits, "paid_again": offer.review.paid_again,
         })),
     });
+    let progress = upload.start_progress(&page.state.ledger, page.state.now()).await?;
     let scenes = scenes_section(&upload)?;
     let main = html! {
         p .trail { a href=(page.links().to("/new")) { "New batch" } }
@@ -93,7 +97,7 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
         (columns_form::section(&page, &upload, &state))
         (cells_section(&page, &upload, &state, &plan))
         (scenes)
-        (plan_section::section(&page, &upload, &plan))
+        (plan_section::section(&page, &upload, PlanView { plan: &plan, progress: &progress }))
     };
     let title = title_of(&upload).to_owned();
     page.render(ConsolePage { title, section: "New batch", is_live: false, main }, document)
@@ -163,6 +167,7 @@ pub(in crate::console) async fn save_columns(mut page: PageRequest) -> PageResul
     }
     columns_form::apply_columns(&form, &state, &mut upload.setup.answers);
     upload.save()?;
+    columns_form::record_columns(&page, &upload).await?;
     let address = page.links().to(&format!("/new/{}", upload.name()));
     page.redirect(&address)
 }
@@ -178,8 +183,10 @@ pub(in crate::console) async fn save_cells(mut page: PageRequest) -> PageResult 
     let hash = form.get("sheet").unwrap_or_default();
     let edits: Vec<CellEdit> =
         form.iter().filter_map(|(name, text)| grid::parse_cell_field(name, text)).collect();
-    upload.edit_cells(hash, &edits)?;
+    let changes = upload.edit_cells(hash, &edits)?;
     upload.save()?;
+    let entries = upload.edit_entries(&changes, &page.audit_source())?;
+    page.state.ledger.record_audit(entries).await?;
     let query = form.get("row").map(|row| format!("?row={row}")).unwrap_or_default();
     let address = page.links().to(&format!("/new/{}{query}", upload.name()));
     page.redirect(&format!("{address}#plan"))
@@ -192,6 +199,7 @@ pub(in crate::console) async fn replace_sheet(mut page: PageRequest) -> PageResu
     let file = form.file().ok_or_else(|| PageError::Invalid("choose a spreadsheet".to_owned()))?;
     upload.set_sheet(file)?;
     upload.save()?;
+    create::record_sheet(&page, &upload, AuditAction::ReplaceSheet).await?;
     let address = page.links().to(&format!("/new/{}", upload.name()));
     page.redirect(&address)
 }

@@ -2,25 +2,31 @@
 
 use maud::{Markup, html};
 
+use super::started;
 use crate::console::page_request::PageRequest;
-use crate::console::pages::page_parts::time;
-use crate::session::upload::{PlanOffer, StartedProcess, UploadPlan, UploadedBatch};
+use crate::session::upload::{PlanOffer, StartProgress, UploadPlan, UploadedBatch};
 use crate::text::{format_credits, format_duration, pluralize};
 
 /// Rows of each kind that are listed.
 const ROWS_MAX: usize = 10;
 
-pub(super) fn section(page: &PageRequest, upload: &UploadedBatch, plan: &UploadPlan) -> Markup {
+/// The plan, and what became of its approval.
+pub(super) struct PlanView<'v> {
+    pub(super) plan: &'v UploadPlan,
+    pub(super) progress: &'v StartProgress,
+}
+
+pub(super) fn section(page: &PageRequest, upload: &UploadedBatch, view: PlanView<'_>) -> Markup {
     html! {
         section #plan .card.plan {
             h2 { "Plan" }
-            @match &plan.offer {
+            @match &view.plan.offer {
                 None => p { "Fix the problems above; then the plan and its price are shown here." },
                 Some(offer) => {
                     p .lead { (offer.summary()) }
                     (listing(offer))
                     (price(offer))
-                    (approval(page, upload, offer))
+                    (approval(page, upload, &view, offer))
                 }
             }
         }
@@ -66,50 +72,53 @@ fn price(offer: &PlanOffer) -> Markup {
     }
 }
 
-/// Shows the run that was approved and has not ended.
-fn live_run(page: &PageRequest, upload: &UploadedBatch, live: &StartedProcess) -> Markup {
-    let links = page.links();
-    let now = page.state.now();
+fn approval(
+    page: &PageRequest,
+    upload: &UploadedBatch,
+    view: &PlanView<'_>,
+    offer: &PlanOffer,
+) -> Markup {
+    if view.progress.is_waiting() {
+        return started::waiting(page, upload, view.progress);
+    }
+    let can_start = offer.is_clean && offer.estimate.videos > 0;
     html! {
-        @match live.not_before.filter(|at| *at > now) {
-            Some(at) => form .approve method="post"
-                action=(links.to(&format!("/new/{}/withdraw", upload.name()))) {
-                p { "Approved. The run begins " (time(at.as_millisecond()))
-                    ", if the plan is still the one that was approved." }
-                button type="submit" { "Withdraw the approval" }
-            },
-            None => p { "A run of this batch is live: "
-                a href=(links.batch(upload.name())) { "watch it" } "." },
+        @if let StartProgress::Ended { outcome, message } = view.progress {
+            p .stop { "The last approval rendered nothing: " (outcome.as_str()) ", " (message) "." }
         }
+        @if can_start {
+            (approval_form(page, upload, offer))
+        } @else if !offer.is_clean { p .muted { "Fix the problems above before anything is rendered." } }
     }
 }
 
-fn approval(page: &PageRequest, upload: &UploadedBatch, offer: &PlanOffer) -> Markup {
-    if let Some(live) = upload.live_process() {
-        return live_run(page, upload, &live);
-    }
-    let can_start = offer.is_clean && offer.estimate.videos > 0;
-    let action = page.links().to(&format!("/new/{}/start", upload.name()));
+fn approval_form(page: &PageRequest, upload: &UploadedBatch, offer: &PlanOffer) -> Markup {
+    let links = page.links();
     html! {
-        @if can_start {
-            form .approve method="post" action=(action) {
-                input type="hidden" name="hash" value=(offer.hash);
-                input type="hidden" name="shown" value=(offer.summary());
-                @if offer.review.confirmation.is_some() {
-                    label .check {
-                        input type="checkbox" name="accept" value="yes" required;
-                        " Render these videos again, and pay for them again"
-                    }
-                }
+        form .approve method="post" action=(links.to(&format!("/new/{}/start", upload.name()))) {
+            input type="hidden" name="hash" value=(offer.hash);
+            input type="hidden" name="shown" value=(offer.summary());
+            @if offer.review.confirmation.is_some() {
                 label .check {
-                    "Begin (leave empty for now) "
-                    input type="datetime-local" name="at" aria-label="Begin";
-                }
-                button .primary type="submit" {
-                    "Approve and render " (pluralize(offer.estimate.videos, "video"))
-                    " for about " (format_credits(offer.estimate.credits))
+                    input type="checkbox" name="accept" value="yes" required;
+                    " Render these videos again, and pay for them again"
                 }
             }
-        } @else if !offer.is_clean { p .muted { "Fix the problems above before anything is rendered." } }
+            @if upload.live_process().is_some() {
+                p .remark { "A run of this batch is live. What you approve begins when it has ended: "
+                    a href=(links.batch(upload.name())) { "watch it" } "." }
+            }
+            details {
+                summary { "Later, or with a reason" }
+                div .stacked {
+                    label { "Begin at" input type="datetime-local" name="at"; }
+                    label { "Reason, for the audit trail" input name="because" maxlength="500" autocomplete="off"; }
+                }
+            }
+            button .primary type="submit" {
+                "Approve and render " (pluralize(offer.estimate.videos, "video"))
+                " for about " (format_credits(offer.estimate.credits))
+            }
+        }
     }
 }

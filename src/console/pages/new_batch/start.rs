@@ -8,6 +8,10 @@ use super::open_upload;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::{PageFormat, PageRequest, json_response};
 use crate::session::upload::{ApprovedStart, StartOutcome};
+use crate::text::truncate;
+
+/// Characters of a reason.
+const REASON_CHARS_MAX: usize = 500;
 
 /// Starts the run of the plan that was shown, and leads to the batch.
 pub(in crate::console) async fn start(mut page: PageRequest) -> PageResult {
@@ -18,11 +22,12 @@ pub(in crate::console) async fn start(mut page: PageRequest) -> PageResult {
         hash: form.get("hash").ok_or_else(missing)?,
         shown: form.get("shown").unwrap_or_default(),
         accepts_changes: form.get("accept").is_some(),
-
         not_before: form.get("at").map(parse_local_time).transpose()?,
+        reason: form.get("because").map(|reason| truncate(reason, REASON_CHARS_MAX)),
+        source: page.audit_source(),
         is_rehearsal: page.state.settings.ledger_options.is_rehearsal,
     };
-    let outcome = upload.start(&approval, &page.state.ledger).await?;
+    let outcome = upload.start(&approval, &page.state.ledger, &page.state.clock).await?;
     tracing::info!(
         "{} approved a plan of the batch {}: {outcome:?}",
         page.requester.name,
@@ -46,7 +51,7 @@ fn parse_local_time(text: &str) -> Result<Timestamp, PageError> {
 /// Ends a run that waits for its beginning.
 pub(in crate::console) async fn withdraw(page: PageRequest) -> PageResult {
     let upload = open_upload(&page)?;
-    if !upload.withdraw(page.state.now()).await {
+    if !upload.withdraw(&page.state.ledger, page.audit_source()).await? {
         return Err(PageError::Changed(
             "the run has begun or ended: stop it at its batch".to_owned(),
         ));

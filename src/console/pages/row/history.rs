@@ -4,7 +4,8 @@ use maud::{Markup, html};
 
 use crate::console::pages::batch::event_text;
 use crate::console::pages::page_parts::time;
-use crate::ledger::{EventRow, JobHistory, SubmissionRow};
+use crate::ledger::{AuditEntry, EventRow, JobHistory, SubmissionRow};
+use crate::session::reports::job_json::JobTrail;
 
 /// Events shown; a render that was polled for days has more, and JSON has all.
 const EVENTS_MAX: usize = 200;
@@ -35,6 +36,34 @@ fn event_item(event: &EventRow) -> Markup {
                     (time(event.at)) " · version " (event.version)
                     @if let Some(run) = event.run_id { " · run " (run) }
                 }
+            }
+        }
+    }
+}
+
+/// Returns what operators and reviewers did about the video, latest first.
+pub(super) fn trail(trail: &JobTrail<'_>) -> Markup {
+    html! {
+        @if !trail.entries.is_empty() {
+            section .card aria-labelledby="h-trail" {
+                h2 id="h-trail" { "Verdicts and edits" }
+                ul .runs { @for entry in trail.entries.iter().rev() { (trail_item(entry)) } }
+            }
+        }
+    }
+}
+
+fn trail_item(entry: &AuditEntry) -> Markup {
+    html! {
+        li {
+            div .row {
+                strong { (entry.subject) }
+                span .spacer {}
+                span .muted { (time(entry.at)) }
+            }
+            p .muted {
+                (entry.requester)
+                @if let Some(reason) = &entry.reason { ": " q { (reason) } }
             }
         }
     }

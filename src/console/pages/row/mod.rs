@@ -15,7 +15,7 @@ use crate::ledger::{
 };
 use crate::report::storyboard::draw_scenes;
 use crate::session::next_steps::{AttentionReason, CommandHints};
-use crate::session::reports::job_json::job_json;
+use crate::session::reports::job_json::{JobTrail, job_json};
 
 pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let batch = page.batch().await?;
@@ -28,7 +28,9 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let commands = page.state.command_hints(&batch.name, &batch.file);
     let now = page.state.now();
     let requests = page.state.ledger.operator_requests_of_job(batch.id, &key, now).await?;
-    let document = job_json(&history, &requests, &commands, &key);
+    let entries = page.state.ledger.audit_entries_of_job(&batch, &key).await?;
+    let trail = JobTrail { requests: &requests, entries: &entries };
+    let document = job_json(&history, trail, &commands, &key);
     let view = RowView { page: &page, batch: &batch, key: &key, history: &history };
     let main = html! {
         (view.header())
@@ -40,6 +42,7 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
             }
             div {
                 div id="status" data-live { (view.status(&commands)) }
+                div id="verdicts" data-live { (history::trail(&trail)) }
                 div id="history" data-live { (history::section(&history)) }
                 div id="submissions" data-live { (history::submissions(&history)) }
             }

@@ -59,7 +59,7 @@ pub(in crate::console) async fn create(mut page: PageRequest) -> PageResult {
         .map_err(|_| PageError::Unavailable("the system has no randomness".to_owned()))?;
     let link = parse_link(&page, &batch, &form, &secret).await?;
     let (label, expires_at) = (link.label.clone(), link.expires_at.as_millisecond());
-    page.state.ledger.create_share_link(batch.id, link, page.state.now()).await?;
+    page.state.ledger.create_share_link(batch.id, link, page.audit_source()).await?;
     let address = page.links().to(&format!("/share/{}", secret.encode()));
     let main = html! {
         section .notice {
@@ -113,7 +113,7 @@ fn end_after(now: Timestamp, days: u32) -> Timestamp {
 pub(in crate::console) async fn revoke(page: PageRequest) -> PageResult {
     let id = page.param("id").parse::<i64>();
     let id = id.map_err(|_| PageError::NotFound("there is no such share link".to_owned()))?;
-    page.state.ledger.revoke_share_link(id, page.state.now()).await?;
+    page.state.ledger.revoke_share_link(id, page.audit_source()).await?;
     page.redirect(&page.links().to("/settings"))
 }
 

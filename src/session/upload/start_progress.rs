@@ -1,0 +1,96 @@
+//! How far the start of an approved plan is: it waits, begins, has begun, or has ended without a run.
+//!
+//! Reads only.
+
+use jiff::Timestamp;
+
+use super::{UploadError, UploadedBatch};
+use crate::ledger::{Ledger, RequestOutcome};
+use crate::session::batch_status::RunStatus;
+
+/// The state of the last approval of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StartProgress {
+    NotApproved,
+    /// It begins at this time.
+    WaitsUntil(Timestamp),
+    /// It begins when another run of the batch has ended.
+    WaitsForRun {
+        run: i64,
+        began_at: i64,
+    },
+    /// Its process plans once more.
+    Begins,
+    Began,
+    /// It ended without a run.
+    Ended {
+        outcome: RequestOutcome,
+        message: String,
+    },
+}
+
+impl StartProgress {
+    /// Returns its text in JSON.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Self::NotApproved => "not-approved",
+            Self::WaitsUntil(_) => "waits-until",
+            Self::WaitsForRun { .. } => "waits-for-run",
+            Self::Begins => "begins",
+            Self::Began => "began",
+            Self::Ended { .. } => "ended",
+        }
+    }
+
+    /// Returns whether it can be withdrawn.
+    pub(crate) fn is_waiting(&self) -> bool {
+        match self {
+            Self::WaitsUntil(_) | Self::WaitsForRun { .. } | Self::Begins => true,
+            Self::NotApproved | Self::Began | Self::Ended { .. } => false,
+        }
+    }
+}
+
+impl UploadedBatch {
+    /// Returns the state of the last approval.
+    ///
+    /// # Errors
+    /// The ledger failed.
+    pub(crate) async fn start_progress(
+        &self,
+        ledger: &Ledger,
+        now: Timestamp,
+    ) -> Result<StartProgress, UploadError> {
+        let Some(last) = ledger.last_start(self.name()).await? else {
+            return Ok(StartProgress::NotApproved);
+        };
+        match last.outcome {
+            Some(RequestOutcome::Done) => return Ok(StartProgress::Began),
+            Some(outcome) => {
+                let message = last.message.unwrap_or_default();
+                return Ok(StartProgress::Ended { outcome, message });
+            }
+            None => {}
+        }
+        let Some(live) = self.live_process().filter(|live| Some(&live.hash) == last.hash.as_ref())
+        else {
+            let message = "its process ended before its run began".to_owned();
+            return Ok(StartProgress::Ended { outcome: RequestOutcome::Failed, message });
+        };
+        if let Some(time) = live.not_before.filter(|time| *time > now) {
+            return Ok(StartProgress::WaitsUntil(time));
+        }
+        Ok(self.live_run(ledger).await?.unwrap_or(StartProgress::Begins))
+    }
+
+    /// Returns the run of the batch that is live.
+    async fn live_run(&self, ledger: &Ledger) -> Result<Option<StartProgress>, UploadError> {
+        let Ok(batch) = ledger.batch(self.name()).await else { return Ok(None) };
+        let Some(last) = ledger.runs(Some(batch.id), 1).await?.into_iter().next() else {
+            return Ok(None);
+        };
+        let is_live = RunStatus::read(&last, ledger).await == RunStatus::Live;
+        let (run, began_at) = (last.run.id, last.run.started_at);
+        Ok(is_live.then_some(StartProgress::WaitsForRun { run, began_at }))
+    }
+}
