@@ -35,6 +35,6 @@ mod upload_form;
 
 pub(crate) use crate::console::server::ConsoleServer;
 pub(crate) use crate::console::settings::{
-    BasePath, ConsoleAddressRule, ConsoleSettings, TrustedHeader,
+    BasePath, CONSOLE_ADDRESS, ConsoleAddressRule, ConsoleSettings, TrustedHeader,
 };
 pub(crate) use crate::console::sign_in::password;

@@ -3,12 +3,16 @@
 //! Invariant: an address that other machines reach needs users, and either TLS in front of it or an
 //! explicit consent to plain HTTP.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
 use axum::http::HeaderName;
 
 use crate::session::ledger_location::LedgerOptions;
+
+/// Where the console listens by default.
+pub(crate) const CONSOLE_ADDRESS: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8780);
 
 /// The settings of a console.
 #[derive(Clone, Debug)]
@@ -22,6 +26,13 @@ pub(crate) struct ConsoleSettings {
     pub(crate) trusted_header: Option<TrustedHeader>,
     /// The options that select the ledger, for suggested commands.
     pub(crate) ledger_options: LedgerOptions,
+}
+
+impl ConsoleSettings {
+    /// Returns whether it listens where it does by default.
+    pub(crate) fn is_default_listen(&self) -> bool {
+        self.listen == CONSOLE_ADDRESS
+    }
 }
 
 /// A header in which a proxy names the user that it signed in.

@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::console::form::FormFields;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
 use crate::console::settings::BasePath;
@@ -93,6 +94,12 @@ impl ConsoleLinks {
     }
 
     /// Returns the address of the rows of a batch; `query` is empty or begins with `?`.
+    /// The settings of a batch.
+    pub(crate) fn settings_of(&self, batch: &str) -> String {
+        let query = FormFields::default().with("batch", batch).to_query();
+        self.to(&format!("/settings{query}"))
+    }
+
     pub(crate) fn rows(&self, batch: &str, query: &str) -> String {
         format!("{}/rows{query}", self.batch(batch))
     }

@@ -3,6 +3,7 @@
 pub(super) mod action;
 pub(super) mod audit;
 pub(super) mod batch;
+mod batch_settings;
 pub(super) mod healthz;
 pub(super) mod metrics;
 pub(super) mod new_batch;

@@ -6,6 +6,8 @@ use serde_json::json;
 use crate::console::layout::ConsolePage;
 use crate::console::page_error::PageResult;
 use crate::console::page_request::PageRequest;
+use crate::console::pages::batch_settings;
+use crate::console::pages::batch_settings::ShownSettings;
 use crate::console::pages::page_parts::{command, time, time_ago};
 use crate::console::pages::share::share_links;
 use crate::ledger::{ConsoleRole, ConsoleSession, ConsoleUser};
@@ -26,7 +28,16 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
         true => page.state.ledger.share_links().await?,
         false => Vec::new(),
     };
+    let is_operator = page.requester.has_role(ConsoleRole::Operator);
+    // A batch file names commands and addresses of the operator.
+    let shown = match is_operator {
+        true => ShownSettings::read(&page).await?,
+        false => None,
+    };
+    let batches = page.state.ledger.batches().await?.into_iter().map(|batch| batch.name);
+    let batches: Vec<String> = batches.filter(|_| is_operator).collect();
     let document = json!({
+        "batch_settings": shown.as_ref().map(ShownSettings::to_json),
         "share_links": links.iter().map(share_links::link_json).collect::<Vec<_>>(),
         "users": users.iter().map(user_json).collect::<Vec<_>>(),
         "sessions": sessions.iter().map(session_json).collect::<Vec<_>>(),
@@ -38,11 +49,10 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
             div { (users_section(&users)) (sessions_section(&page, &sessions)) }
             div {
                 (console_section(&page))
-                @if page.requester.has_role(ConsoleRole::Operator) {
-                    (share_links::section(&page, &links))
-                }
+                @if is_operator { (share_links::section(&page, &links)) }
             }
         }
+        (batch_settings::section(&page, &batches, shown.as_ref()))
     };
     let content =
         ConsolePage { title: "Settings".to_owned(), section: "Settings", is_live: false, main };
@@ -115,6 +125,11 @@ fn sessions_section(page: &PageRequest, sessions: &[ConsoleSession]) -> Markup {
     }
 }
 
+/// Returns where a setting of the console comes from.
+fn option_source(is_default: bool, option: &str) -> Markup {
+    html! { span .muted { @if is_default { "(default)" } @else { "(" code { (option) } ")" } } }
+}
+
 fn console_section(page: &PageRequest) -> Markup {
     let settings = &page.state.settings;
     html! {
@@ -123,11 +138,28 @@ fn console_section(page: &PageRequest) -> Markup {
             dl .facts {
                 dt { "version" } dd { (env!("CARGO_PKG_VERSION")) }
                 dt { "ledger" } dd { code { (page.state.ledger.address()) } }
-                dt { "listens on" } dd { (settings.listen) }
-                dt { "TLS" } dd { @if settings.is_behind_tls { "in front" } @else { "none" } }
-                @if !settings.hosts.is_empty() { dt { "names" } dd { (settings.hosts.join(", ")) } }
+                dt { "listens on" }
+                dd { (settings.listen) " " (option_source(settings.is_default_listen(), "--console")) }
+                dt { "base path" }
+                dd {
+                    (settings.base_path.cookie_path()) " "
+                    (option_source(settings.base_path.as_str().is_empty(), "--base-path"))
+                }
+                dt { "TLS" }
+                dd {
+                    @if settings.is_behind_tls { "in front" } @else { "none" } " "
+                    (option_source(!settings.is_behind_tls, "--behind-tls"))
+                }
+                dt { "names" }
+                dd {
+                    @if settings.hosts.is_empty() { "this machine" } @else { (settings.hosts.join(", ")) } " "
+                    (option_source(settings.hosts.is_empty(), "--host"))
+                }
                 dt { "sign-in by a proxy" }
-                dd { @match &settings.trusted_header { Some(trusted) => { code { (trusted.name.as_str()) } }, None => "off" } }
+                dd {
+                    @match &settings.trusted_header { Some(trusted) => { code { (trusted.name.as_str()) } }, None => "off" } " "
+                    (option_source(settings.trusted_header.is_none(), "--trusted-header"))
+                }
             }
         }
     }

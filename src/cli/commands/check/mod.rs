@@ -21,7 +21,6 @@ use crate::cli::args::{GlobalArgs, batch_file_parser};
 use crate::cli::commands::check::probe::ProbeArgs;
 use crate::cli::output::finding::{finding_json, print_finding};
 use crate::cli::output::printer::Printer;
-use crate::cli::output::settings_table::EffectiveSetting;
 use crate::cli::output::styled_text::{MessageStyle, StyledText};
 use crate::cli::output::text_table::TextTable;
 use crate::cli::output::{diagnostics, settings_table, vendor_profile};
@@ -38,6 +37,7 @@ use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::files::{output_dir, overwrite_guard};
 use crate::session::ledger_location;
+use crate::session::reports::batch_settings::EffectiveSetting;
 use crate::text::{format_duration, pluralize, strip_control};
 
 /// Below this, writes to the ledger or to a video will soon fail.

@@ -1,19 +1,18 @@
 //! The options of the console, and opening it.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use axum::http::HeaderName;
 use clap::Args;
 
 use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
-use crate::console::{BasePath, ConsoleAddressRule, ConsoleServer, ConsoleSettings, TrustedHeader};
+use crate::console::{
+    BasePath, CONSOLE_ADDRESS, ConsoleAddressRule, ConsoleServer, ConsoleSettings, TrustedHeader,
+};
 use crate::ledger::Ledger;
 use crate::session::error::CommandError;
 use crate::session::ledger_location::LedgerOptions;
-
-/// Where the console listens by default.
-const CONSOLE_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8780);
 
 /// The options of the console.
 #[derive(Clone, Debug, Args)]

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use crate::console::form::FormFields;
+use crate::console::page_error::PageError;
 use crate::console::page_request::PageRequest;
 use crate::console::pages::action::action_address;
 use crate::console::pages::page_parts::{command, number, sentence};
@@ -10,9 +11,53 @@ use crate::ledger::{ConsoleRole, JobState, RequestedAction, RowStatus, TargetFil
 use crate::report::AttentionGroup;
 use crate::session::batch_status::BatchStatus;
 use crate::session::next_steps::AttentionReason;
-use crate::text::pluralize;
+use crate::text::{format_credits, pluralize};
 
-pub(super) fn section(page: &PageRequest, status: &BatchStatus) -> Markup {
+/// Sets of more jobs have their price on the page of the action.
+const PRICED_JOBS_MAX: u64 = 5_000;
+
+/// Returns what retrying each group costs at most, by its place; `None` where that is not known here.
+pub(super) async fn read_prices(
+    page: &PageRequest,
+    status: &BatchStatus,
+) -> Result<Vec<Option<String>>, PageError> {
+    let ledger = &page.state.ledger;
+    let per_minute = ledger.credits_per_minute().await?;
+    let mut prices = Vec::new();
+    for group in &status.attention_groups {
+        let retry = retry_action(group).filter(|_| group.jobs <= PRICED_JOBS_MAX);
+        prices.push(match retry {
+            Some(retry) => {
+                let totals = ledger.target_set(status.batch.id, &retry).await?.totals();
+                Some(match totals.submissions {
+                    0 => "free".to_owned(),
+                    _ => format!("about {}", format_credits(totals.minutes as f64 * per_minute)),
+                })
+            }
+            None => None,
+        });
+    }
+    Ok(prices)
+}
+
+/// Returns the action that continues the rows of a group.
+fn retry_action(group: &AttentionGroup) -> Option<RequestedAction> {
+    let RowStatus::State(state) = group.state else { return None };
+    let is_retried = state == JobState::Failed || state == JobState::Cancelled;
+    is_retried.then(|| {
+        RequestedAction::Retry(TargetFilter {
+            cause: group.cause.clone(),
+            state: Some(state),
+            ..TargetFilter::default()
+        })
+    })
+}
+
+pub(super) fn section(
+    page: &PageRequest,
+    status: &BatchStatus,
+    prices: &[Option<String>],
+) -> Markup {
     if status.attention_groups.is_empty() {
         return html! {};
     }
@@ -20,13 +65,23 @@ pub(super) fn section(page: &PageRequest, status: &BatchStatus) -> Markup {
         section aria-labelledby="h-attention" {
             h2 id="h-attention" { "Needs you" }
             div .groups {
-                @for group in &status.attention_groups { (group_card(page, status, group)) }
+                @for (group, price) in status.attention_groups.iter().zip(prices) {
+                    (group_card(page, status, PricedGroup { group, price: price.as_deref() }))
+                }
             }
         }
     }
 }
 
-fn group_card(page: &PageRequest, status: &BatchStatus, group: &AttentionGroup) -> Markup {
+/// A group with what retrying it costs.
+#[derive(Clone, Copy)]
+struct PricedGroup<'g> {
+    group: &'g AttentionGroup,
+    price: Option<&'g str>,
+}
+
+fn group_card(page: &PageRequest, status: &BatchStatus, priced: PricedGroup<'_>) -> Markup {
+    let group = priced.group;
     let Some(reason) = AttentionReason::from_status(group.state, group.cause.as_deref()) else {
         return html! {};
     };
@@ -50,7 +105,7 @@ fn group_card(page: &PageRequest, status: &BatchStatus, group: &AttentionGroup) 
                     }
                 }
             }
-            @if let Some((label, address)) = group_action(page, status, group) {
+            @if let Some((label, address)) = group_action(page, status, priced) {
                 p .actions { a .button href=(address) { (label) } }
             }
             @if status.live_holder.is_some() && is_continued_by_runs(reason) {
@@ -76,17 +131,17 @@ fn is_continued_by_runs(reason: AttentionReason<'_>) -> bool {
 fn group_action(
     page: &PageRequest,
     status: &BatchStatus,
-    group: &AttentionGroup,
+    priced: PricedGroup<'_>,
 ) -> Option<(String, String)> {
-    let RowStatus::State(state) = group.state else { return None };
-    let is_retried = state == JobState::Failed || state == JobState::Cancelled;
-    if !is_retried || !page.requester.has_role(ConsoleRole::Operator) {
-        return None;
+    let PricedGroup { group, price } = priced;
+    let is_operator = page.requester.has_role(ConsoleRole::Operator);
+    if is_operator && group.state == RowStatus::State(JobState::Uncertain) && group.jobs > 0 {
+        let rows = page.links().rows(&status.batch.name, &group_query(group).to_query());
+        return Some(("Decide row by row, after a free check…".to_owned(), rows));
     }
-    let filter =
-        TargetFilter { cause: group.cause.clone(), state: Some(state), ..TargetFilter::default() };
-    let retry = RequestedAction::Retry(filter);
-    let label = format!("Retry {}…", pluralize(group.jobs, "video"));
+    let retry = retry_action(group).filter(|_| is_operator)?;
+    let price = price.map(|price| format!(", {price}")).unwrap_or_default();
+    let label = format!("Retry {}{price}…", pluralize(group.jobs, "video"));
     Some((label, action_address(&page.links(), &status.batch.name, &retry)))
 }
 

@@ -1,0 +1,43 @@
+//! The credits of one run over time, in equal steps. Reads only, and counts as `spending` does.
+
+use sqlx::FromRow;
+
+use crate::ledger::Ledger;
+use crate::ledger::error::LedgerError;
+use crate::ledger::store::bind_value::binds;
+use crate::ledger::store::statement::Statement;
+
+static RUN_STEPS: Statement = Statement::new(
+    "-- ledger::spent, steps of a run
+    select (s.paid_at - $3) / $4 as step, sum(coalesce(nullif(s.credits, 0),
+        $2 * {greatest}(1, (v.spoken_ms + 59999) / 60000))) as credits
+    from submission s {by submission_run}
+    join version v on v.job_id = s.job_id and v.version = s.version
+    where s.run_id = $1 and s.paid_at >= $3 and s.outcome in
+        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')
+    group by 1 order by 1",
+);
+
+/// The credits of one step.
+#[derive(Clone, Copy, Debug, PartialEq, FromRow)]
+pub struct SpendingStep {
+    /// The step, from 0.
+    pub step: i64,
+    /// What was spent in it.
+    pub credits: f64,
+}
+
+impl Ledger {
+    /// Returns the credits of a run from `since` on, in steps of `step_ms`; those without any are left
+    /// out.
+    pub async fn run_spending_steps(
+        &self,
+        run: i64,
+        since: i64,
+        step_ms: i64,
+    ) -> Result<Vec<SpendingStep>, LedgerError> {
+        let per_minute = self.credits_per_minute().await?;
+        let values = binds![run, per_minute, since, step_ms.max(1)];
+        Ok(self.readers.fetch_all(&RUN_STEPS, values).await?)
+    }
+}
