@@ -435,3 +435,39 @@ async fn console_killed_at_any_moment_of_an_approval_loses_nothing_and_pays_noth
     assert_eq!(office.sandbox.render_count(), 10);
     assert_eq!(office.sandbox.bill().paid_twice(), []);
 }
+
+/// Returns the command lines and nothing else of this user's processes.
+fn command_lines() -> String {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn password_of_a_server_reaches_the_run_that_an_approval_starts_and_nothing_else() {
+    let password = "s3cret-of-the-ledger";
+    let mut office = TestCli::new(0).await;
+    if !office.use_server_with_password(password) {
+        return;
+    }
+    let browser = Browser::open(&office).await;
+    let address = browser.create("Spring").await;
+    let approved = browser.approve(&address).await;
+    assert_eq!(approved.status, 303, "{}", approved.text);
+    wait_for(|| command_lines().contains("--approved-plan").then_some(())).await;
+    assert!(!command_lines().contains(password), "it is in a command line");
+    wait_for_videos(&office, "spring", 2).await;
+    for path in
+        ["/", "/settings", "/audit", "/batches/spring", "/new/spring", "/new/spring/started"]
+    {
+        let page = browser.get(path).await;
+        assert!(!page.text.contains(password), "{path}");
+    }
+    assert_eq!(office.sandbox.render_count(), 2);
+    office.assert_absent_from_files(&[password]);
+    let database = office.database().unwrap();
+    assert_eq!(
+        database.query("select count(*) from audit_entry where words like '%s3cret%'"),
+        ["0"]
+    );
+}

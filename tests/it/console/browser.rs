@@ -13,6 +13,8 @@ use crate::support::test_cli::TestCli;
 
 const CHROMIUM: &str = "/usr/bin/chromium";
 const WAIT_MAX: Duration = Duration::from_secs(30);
+/// More elements than a page has for the Tab key.
+const TABS_MAX: usize = 60;
 
 /// A browser, and the commands that were sent to it.
 struct TestBrowser {
@@ -96,6 +98,61 @@ impl TestBrowser {
         session
     }
 
+    /// Presses keys one after the other: a letter, or a name such as `Tab`.
+    fn press(&mut self, session: &str, keys: &[&str]) {
+        for key in keys {
+            let (code, text) = match *key {
+                "Tab" => (9, None),
+                "Enter" => (13, Some("\r".to_owned())),
+                letter => {
+                    (u32::from(letter.as_bytes()[0].to_ascii_uppercase()), Some(letter.to_owned()))
+                }
+            };
+            let mut params =
+                json!({ "type": "keyDown", "key": key, "windowsVirtualKeyCode": code });
+            if let Some(text) = text {
+                params["text"] = json!(text);
+            }
+            self.call(Some(session), "Input.dispatchKeyEvent", &params);
+            params["type"] = json!("keyUp");
+            self.call(Some(session), "Input.dispatchKeyEvent", &params);
+        }
+    }
+
+    /// Presses Tab until the focus is on the element with this text.
+    fn tab_to(&mut self, session: &str, text: &str) {
+        let script =
+            format!("document.activeElement.textContent.trim().startsWith({})", json!(text));
+        let params = json!({ "expression": script, "returnByValue": true });
+        for _ in 0..TABS_MAX {
+            self.press(session, &["Tab"]);
+            let value = self.call(Some(session), "Runtime.evaluate", &params);
+            if value["result"]["value"] == true {
+                return;
+            }
+        }
+        panic!("no key leads to {text}");
+    }
+
+    /// Signs in with the link of a console and opens a page of it.
+    fn sign_in(&mut self, console: &TestConsole, path: &str) -> String {
+        let tab = self.open(&console.link.clone().unwrap());
+        self.wait_for(
+            &tab,
+            "document.title.startsWith('Batches') && document.readyState == 'complete'",
+        );
+        self.go(&tab, &format!("{}{path}", console.url));
+        tab
+    }
+
+    /// Opens another page in a tab, and returns when it is there.
+    fn go(&mut self, session: &str, url: &str) {
+        self.call(Some(session), "Page.navigate", &json!({ "url": url }));
+        let is_there =
+            format!("location.href == {} && document.readyState == 'complete'", json!(url));
+        self.wait_for(session, &is_there);
+    }
+
     /// Evaluates an expression in a tab until it is true.
     fn wait_for(&mut self, session: &str, expression: &str) {
         let begun = Instant::now();
@@ -145,6 +202,114 @@ async fn eight_tabs_load_without_errors_and_follow_a_run() {
     browser.wait_for(last, "document.querySelectorAll('#runs .chip').length == 2");
     let row = browser.open(&format!("{address}/rows/k000"));
     browser.wait_for(&row, "document.querySelector('video')?.readyState >= 1");
+    assert_eq!(browser.errors, Vec::<String>::new());
+    console.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn videos_are_judged_and_taken_back_with_the_keyboard_alone() {
+    let Some(mut browser) = TestBrowser::start() else { return };
+    let cli = TestCli::new(3).await;
+    assert_eq!(cli.run(&["run", "b.toml", "--yes"]).code, Some(0));
+    let console = TestConsole::start(&cli, &[]).await;
+    let tab = browser.sign_in(&console, "/batches/promo/review");
+    browser.tab_to(&tab, "Review one by one");
+    browser.press(&tab, &["Enter"]);
+    let shows = |key: &str| {
+        format!(
+            "document.readyState == 'complete' && document.querySelector('figcaption .key')?.textContent == '{key}'"
+        )
+    };
+    browser.wait_for(&tab, &shows("k000"));
+    browser.press(&tab, &["j"]);
+    browser.wait_for(&tab, &shows("k001"));
+    browser.press(&tab, &["k"]);
+    browser.wait_for(&tab, &shows("k000"));
+    browser.press(&tab, &["a"]);
+    browser.wait_for(&tab, &shows("k001"));
+    // The letters of a reason are no commands.
+    browser.press(&tab, &["r"]);
+    browser.wait_for(&tab, "document.activeElement.name == 'reason'");
+    browser.press(&tab, &["j", "a", "k", "u"]);
+    browser.tab_to(&tab, "Reject");
+    browser.press(&tab, &["Enter"]);
+    browser.wait_for(&tab, &shows("k002"));
+    browser.press(&tab, &["u"]);
+    browser.wait_for(&tab, &shows("k001"));
+    let judged = cli.run(&["runs", "promo", "--json"]);
+    let document: Value = serde_json::from_str(&judged.stdout).unwrap();
+    let entries = document["audit"].as_array().unwrap().iter().rev();
+    let verdicts: Vec<String> = entries
+        .map(|entry| {
+            format!("{} {} {}", entry["key"], entry["subject"], entry["reason"]).replace('"', "")
+        })
+        .collect();
+    assert_eq!(verdicts, ["k000 approved null", "k001 rejected jaku", "k001 withdrawn null"]);
+    assert_eq!(browser.errors, Vec::<String>::new());
+    console.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn actions_work_without_a_script_and_with_the_keyboard_alone() {
+    let Some(mut browser) = TestBrowser::start() else { return };
+    let cli = TestCli::new(2).await;
+    assert_eq!(cli.run(&["run", "b.toml", "--yes", "--limit", "1"]).code, Some(8));
+    let console = TestConsole::start(&cli, &[]).await;
+    let tab = browser.sign_in(&console, "/batches/promo");
+    let off = json!({ "value": true });
+    browser.call(Some(&tab), "Emulation.setScriptExecutionDisabled", &off);
+    browser.go(&tab, &format!("{}/batches/promo", console.url));
+    browser.wait_for(&tab, "!document.documentElement.classList.contains('js')");
+    browser.tab_to(&tab, "Pause…");
+    browser.press(&tab, &["Enter"]);
+    browser.wait_for(&tab, "document.title.startsWith('Pause the batch')");
+    browser.tab_to(&tab, "Pause");
+    browser.press(&tab, &["Enter"]);
+    browser.wait_for(&tab, "document.querySelector('#request .chip')?.textContent == 'done'");
+    browser.go(&tab, &format!("{}/batches/promo", console.url));
+    browser.tab_to(&tab, "Continue…");
+    assert_eq!(browser.errors, Vec::<String>::new());
+    console.stop();
+}
+
+/// No page is wider than a phone, in either colour scheme, whatever it shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_page_is_wider_than_a_phone_and_every_field_has_a_name() {
+    let Some(mut browser) = TestBrowser::start() else { return };
+    let cli = TestCli::with_settings(4, "", |settings| {
+        settings.faults.add("400=create:1").unwrap();
+    })
+    .await;
+    assert_eq!(cli.run(&["run", "b.toml", "--yes"]).code, Some(3));
+    let console = TestConsole::start(&cli, &[]).await;
+    let tab = browser.sign_in(&console, "/");
+    let phone = json!({ "width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": true });
+    browser.call(Some(&tab), "Emulation.setDeviceMetricsOverride", &phone);
+    for path in [
+        "/",
+        "/new",
+        "/audit",
+        "/settings?batch=promo",
+        "/batches/promo",
+        "/batches/promo/rows",
+        "/batches/promo/rows/k001",
+        "/batches/promo/timeline",
+        "/batches/promo/review",
+        "/batches/promo/review?show=all&key=k001",
+        "/batches/promo/share",
+        "/batches/promo/actions/retry",
+    ] {
+        browser.go(&tab, &format!("{}{path}", console.url));
+        let fits = "document.documentElement.scrollWidth <= 360";
+        let params = json!({ "expression": fits, "returnByValue": true });
+        let value = browser.call(Some(&tab), "Runtime.evaluate", &params);
+        assert_eq!(value["result"]["value"], true, "{path} is too wide");
+        let named = "[...document.querySelectorAll('input:not([type=hidden]), select, textarea')]
+            .every((one) => one.labels?.length > 0 || one.ariaLabel)";
+        let params = json!({ "expression": named, "returnByValue": true });
+        let value = browser.call(Some(&tab), "Runtime.evaluate", &params);
+        assert_eq!(value["result"]["value"], true, "{path} has a field without a name");
+    }
     assert_eq!(browser.errors, Vec::<String>::new());
     console.stop();
 }

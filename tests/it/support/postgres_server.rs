@@ -197,6 +197,20 @@ impl TestDatabase {
         format!("postgres:///{}?host={folder}&user=callsheet", self.name)
     }
 
+    /// Returns the ledger address of this database for a user who needs a password.
+    pub(crate) fn url_with_password(&self, password: &str) -> String {
+        let (name, folder) = (&self.name, &self.server.folder);
+        let user = format!("user_of_{name}");
+        self.query(&format!("create role {user} login password '{password}'"));
+        self.query(&format!("alter database {name} owner to {user}"));
+        self.query(&format!("alter schema public owner to {user}"));
+        let rules = folder.join("data/pg_hba.conf");
+        let others = fs::read_to_string(&rules).unwrap();
+        fs::write(&rules, format!("local {name} {user} scram-sha-256\n{others}")).unwrap();
+        self.query("select pg_reload_conf()");
+        format!("postgres:///{name}?host={}&user={user}&password={password}", folder.display())
+    }
+
     /// Executes `sql` and returns the rows, with fields separated by `|`.
     pub(crate) fn query(&self, sql: &str) -> Vec<String> {
         self.server.query(&self.name, sql)

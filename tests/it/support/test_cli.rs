@@ -11,6 +11,7 @@ use rustix::process::WaitOptions;
 use tempfile::TempDir;
 
 pub(crate) use super::TEMPLATE;
+use super::postgres_server::TestDatabase;
 
 /// No invocation in a test takes longer, or it hangs.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(90);
@@ -35,6 +36,10 @@ request_timeout = '2s'
 pub(crate) struct TestCli {
     pub(crate) dir: TempDir,
     pub(crate) sandbox: Sandbox,
+    /// The ledger's server, if it is not a file in the folder.
+    database: Option<TestDatabase>,
+    /// The address of the ledger, if it is not found by the batch file.
+    ledger: Option<String>,
     output_count: AtomicU32,
 }
 
@@ -74,11 +79,31 @@ impl TestCli {
         change(&mut settings);
         let sandbox = Sandbox::start(settings).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let office = Self { dir, sandbox, output_count: AtomicU32::new(0) };
+        let mut office =
+            Self { dir, sandbox, database: None, ledger: None, output_count: AtomicU32::new(0) };
+        if std::env::var("CALLSHEET_TEST_LEDGER").is_ok_and(|store| store == "postgres")
+            && let Some(database) = TestDatabase::create()
+        {
+            office.ledger = Some(database.url());
+            office.database = Some(database);
+        }
         office.write("t.json.hbs", TEMPLATE);
         office.write_rows(rows);
         office.write_batch(studio, LIMITS);
         office
+    }
+
+    /// Moves the ledger to a database that needs this password; `false` where there is no server.
+    pub(crate) fn use_server_with_password(&mut self, password: &str) -> bool {
+        let Some(database) = TestDatabase::create() else { return false };
+        self.ledger = Some(database.url_with_password(password));
+        self.database = Some(database);
+        true
+    }
+
+    /// Returns the server of the ledger; `None` if it is a file.
+    pub(crate) fn database(&self) -> Option<&TestDatabase> {
+        self.database.as_ref()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -148,6 +173,9 @@ impl TestCli {
         let mut command = Command::new(env!("CARGO_BIN_EXE_callsheet"));
         command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", self.dir.path());
         command.current_dir(self.dir.path()).args(args);
+        if let Some(ledger) = &self.ledger {
+            command.env("CALLSHEET_LEDGER", ledger);
+        }
         command
     }
 
