@@ -60,6 +60,11 @@ pub(crate) struct ReadBatch {
     pub(crate) spending: Option<BatchSpending>,
 }
 
+/// Returns whether a page may add up paid requests of this ledger.
+pub(crate) async fn is_small_ledger(state: &ConsoleState) -> Result<bool, LedgerError> {
+    Ok(state.ledger.change_mark().await?.event_count() <= SMALL_LEDGER_EVENTS)
+}
+
 /// Reads the status of a batch in a time that does not grow with the ledger.
 pub(crate) async fn read_batch(
     page: &PageRequest,

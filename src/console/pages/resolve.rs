@@ -23,6 +23,9 @@ use crate::session::operator::resolution::{
 };
 use crate::text::{format_credits, pluralize};
 
+/// How long a late request may take to appear in the account.
+const QUIET_TIME: &str = "an hour";
+
 /// An uncertain job with what the ledger knows about it.
 struct UncertainView {
     batch: StoredBatch,
@@ -76,7 +79,7 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
         div .title { h1 { "Was " (view.key) " paid for?" } }
         div .columns.wide-first {
             div { (choices(&page, &view, &token)) }
-            div { (evidence(&view)) }
+            div .first { (evidence(&view)) }
         }
     };
     let title = format!("Decide about {} · {}", view.key, view.batch.name);
@@ -105,11 +108,15 @@ fn evidence(view: &UncertainView) -> Markup {
                 @if let Some(project) = &view.due.project_id {
                     dt { "draft" } dd { code data-copy { (project) } }
                 }
-                dt { "name in your account" } dd { "ends with " code data-copy { "[cs:" (view.due.tag.to_string()) "]" } }
             }
             h2 { "How to find out" }
-            p { "Open your projects at AI Studios and search for the code above. If a project carries it and shows a \
-                render, copy the project\u{2019}s id." }
+            ol .guide {
+                li { div { "Copy this code: " code data-copy { "[cs:" (view.due.tag.to_string()) "]" } } }
+                li { div { "Open your projects at AI Studios, and search for it. Look at the exported videos, too." } }
+                li { div { b { "A project carries it:" } " copy its id, and choose " i { "The project is there" } "." } }
+                li { div { b { "None carries it," } " and the request is older than " (QUIET_TIME) ": choose "
+                    i { "It is certainly not there" } ". In doubt, wait: the next run checks again, free of charge." } }
+            }
         }
     }
 }

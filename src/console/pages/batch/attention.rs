@@ -7,6 +7,7 @@ use crate::console::page_error::PageError;
 use crate::console::page_request::PageRequest;
 use crate::console::pages::action::action_address;
 use crate::console::pages::page_parts::{command, number, sentence};
+use crate::console::spending_cache::is_small_ledger;
 use crate::ledger::{ConsoleRole, JobState, RequestedAction, RowStatus, TargetFilter};
 use crate::report::AttentionGroup;
 use crate::session::batch_status::BatchStatus;
@@ -22,6 +23,9 @@ pub(super) async fn read_prices(
     status: &BatchStatus,
 ) -> Result<Vec<Option<String>>, PageError> {
     let ledger = &page.state.ledger;
+    if status.attention_groups.is_empty() || !is_small_ledger(&page.state).await? {
+        return Ok(vec![None; status.attention_groups.len()]);
+    }
     let per_minute = ledger.credits_per_minute().await?;
     let mut prices = Vec::new();
     for group in &status.attention_groups {

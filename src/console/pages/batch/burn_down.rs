@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use crate::console::page_error::PageError;
 use crate::console::page_request::PageRequest;
 use crate::console::pages::page_parts::time;
+use crate::console::spending_cache::is_small_ledger;
 use crate::ledger::SpendingStep;
 use crate::session::batch_status::{BatchStatus, RunStatus};
 use crate::text::format_credits;
@@ -38,6 +39,9 @@ impl BurnDown {
         status: &BatchStatus,
     ) -> Result<Option<Self>, PageError> {
         let Some(last) = &status.last_run else { return Ok(None) };
+        if !is_small_ledger(&page.state).await? {
+            return Ok(None);
+        }
         let (run, ledger) = (&last.run, &page.state.ledger);
         if !(1..=REQUESTS_MAX).contains(&run.submitted) {
             return Ok(None);
@@ -62,11 +66,11 @@ impl BurnDown {
         let all = total + self.to_come;
         let points = self.points(all);
         let area = format!("0,{HEIGHT:.0} {points} {WIDTH:.0},{HEIGHT:.0}");
-        let label = format!(
-            "{} spent, about {} to come",
-            format_credits(total),
-            format_credits(self.to_come)
-        );
+        let spent = format!("{} spent", format_credits(total));
+        let label = match self.to_come > 0.0 {
+            true => format!("{spent}, about {} to come", format_credits(self.to_come)),
+            false => spent,
+        };
         html! {
             figure .burn-down {
                 figcaption {

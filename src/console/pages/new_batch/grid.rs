@@ -112,7 +112,7 @@ impl GridView<'_> {
         let warning = finding_at(&self.plan.warnings, row.number, column);
         let lines = text.lines().count().max(text.chars().count() / LINE_CHARS_MAX + 1).min(6);
         html! {
-            td .problem[problem.is_some()] .warning[problem.is_none() && warning.is_some()] {
+            td data-heading=(heading) .problem[problem.is_some()] .warning[problem.is_none() && warning.is_some()] {
                 @if lines > 1 {
                     textarea name=(name) aria-label=(label) rows=(lines) aria-invalid=[problem.map(|_| "true")] { (text) }
                 } @else {

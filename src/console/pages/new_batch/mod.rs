@@ -62,6 +62,11 @@ fn upload_root(page: &PageRequest) -> UploadRoot {
     UploadRoot::beside(page.state.ledger.address())
 }
 
+/// Returns whether the sheet of a batch is in the console.
+pub(in crate::console::pages) fn has_upload(page: &PageRequest, batch: &str) -> bool {
+    upload_root(page).open(batch).is_ok()
+}
+
 fn open_upload(page: &PageRequest) -> Result<UploadedBatch, PageError> {
     Ok(upload_root(page).open(page.param("name"))?)
 }

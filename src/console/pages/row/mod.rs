@@ -9,6 +9,7 @@ use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
 use crate::console::pages::action::action_address;
+use crate::console::pages::new_batch::has_upload;
 use crate::console::pages::page_parts::{command, number, row_chip, sentence, time, video_length};
 use crate::ledger::{
     ConsoleRole, JobHistory, JobState, RequestedAction, StoredBatch, TargetFilter, VersionRow,
@@ -40,7 +41,7 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
                 (view.cells())
                 (payload_section(payload.as_deref()))
             }
-            div {
+            div .first {
                 div id="status" data-live { (view.status(&commands)) }
                 div id="verdicts" data-live { (history::trail(&trail)) }
                 div id="history" data-live { (history::section(&history)) }
@@ -81,7 +82,7 @@ impl RowView<'_> {
             }
             div .title {
                 h1 { (self.key) }
-                @if self.page.requester.has_role(ConsoleRole::Operator) {
+                @if self.page.requester.has_role(ConsoleRole::Operator) && has_upload(self.page, batch) {
                     a href={ (links.row(batch, self.key)) "/edit" } { "Edit" }
                 }
             }
