@@ -116,6 +116,25 @@ pub enum LedgerError {
     /// Another run has taken the batch over; nothing was written.
     #[error("another run has taken over this batch; this run stops")]
     LeaseLost,
+    /// Records may be lacking, and the batch was not compared with its account since.
+    #[error(
+        "the ledger may lack records of payments: {detail}. Nothing is paid until they were searched \
+         for: run `callsheet ledger catch-up`"
+    )]
+    Behind {
+        /// How that was noticed.
+        detail: String,
+    },
+    /// It was moved to another address, or is being moved there.
+    #[error("the ledger `{from}` {}", move_message(.to, *.is_complete))]
+    Moved {
+        /// Its address.
+        from: String,
+        /// The other address.
+        to: String,
+        /// Whether the other one is complete.
+        is_complete: bool,
+    },
     /// A ledger on a server could not be opened.
     #[error("cannot open the ledger `{address}`: {reason}")]
     OpenServer {
@@ -153,6 +172,18 @@ pub enum LedgerError {
         /// The error of `SQLite`.
         source: sqlx::Error,
     },
+}
+
+fn move_message(to: &str, is_complete: bool) -> String {
+    match is_complete {
+        true => format!(
+            "was moved to `{to}`: use that one, for example with CALLSHEET_LEDGER='{to}'; nothing was sent"
+        ),
+        false => format!(
+            "is being moved to `{to}`, and not all of it is there: run `callsheet ledger copy --to {to}` \
+             again; nothing was sent"
+        ),
+    }
 }
 
 fn known_batches_message(names: &[String]) -> String {
@@ -217,6 +248,11 @@ impl LedgerError {
     /// Returns whether only the connection to its server is the problem.
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
+    }
+
+    /// Returns whether records may be lacking.
+    pub fn is_behind(&self) -> bool {
+        matches!(self, Self::Behind { .. })
     }
 
     /// Returns whether the same change succeeds when it is made again.

@@ -26,6 +26,7 @@ use crate::ledger::store::open;
 use crate::ledger::store::postgres::ServerConnector;
 use crate::ledger::store::server_readers::{ServerPatience, ServerReaders};
 use crate::ledger::store::server_session::ServerSession;
+use crate::ledger::write::moving::ledger_move::ensure_not_moved;
 use crate::ledger::write::writer;
 use crate::ledger::write::writer::WriterStore;
 
@@ -59,6 +60,7 @@ pub use crate::ledger::read::change_mark::LedgerChangeMark;
 pub use crate::ledger::read::console_accounts::{ConsoleSession, ConsoleUser};
 pub use crate::ledger::read::export::{ExportedRow, ExportedValue};
 pub use crate::ledger::read::finished_projects::FinishedProject;
+pub use crate::ledger::read::identity::RunBeginning;
 pub use crate::ledger::read::job_history::{
     AttentionCount, EventRow, JobHistory, RunWithBatch, SubmissionRow, VersionRow,
 };
@@ -76,10 +78,15 @@ pub use crate::ledger::read::throughput::RecentEvent;
 pub use crate::ledger::store::address::{LedgerAddress, LedgerAddressError, ServerAddress};
 pub use crate::ledger::store::file_lock::{FileLockOutcome, LedgerFileLock};
 pub use crate::ledger::store::open::Durability;
+pub use crate::ledger::store::server_identity::ServerTimeline;
 pub use crate::ledger::store::server_session::SERVER_PATIENCE;
 pub use crate::ledger::write::audit::StartEnd;
 pub use crate::ledger::write::batch_lease_row::{LeaseHolder, LeaseOutcome};
 pub use crate::ledger::write::catalog::{CatalogItem, CatalogKind};
+pub use crate::ledger::write::catch_up::found_project::{
+    BatchComparison, ComparedJobs, TaggedProject,
+};
+pub use crate::ledger::write::catch_up::ledger_gap::LedgerGap;
 pub use crate::ledger::write::claim::{ClaimOutcome, ClaimedSubmission};
 pub use crate::ledger::write::credits::CreditCaps;
 pub use crate::ledger::write::delivery::{DeliveryCounts, DeliveryResult};
@@ -88,6 +95,8 @@ pub use crate::ledger::write::due::{DueClaim, DueJob};
 pub use crate::ledger::write::file_rename::FileRename;
 pub use crate::ledger::write::lease::{BatchLease, RecoveredWork};
 pub use crate::ledger::write::lost_file::FinishedFile;
+pub use crate::ledger::write::moving::ledger_copy::{CopiedRows, CopyOutcome};
+pub use crate::ledger::write::moving::ledger_move::MoveState;
 pub use crate::ledger::write::operator::StrayDraft;
 pub use crate::ledger::write::operator_request::CarriedOutRequest;
 pub use crate::ledger::write::prune::PruneCounts;
@@ -139,9 +148,38 @@ impl Ledger {
         durability: Durability,
     ) -> Result<Self, LedgerError> {
         match address.into() {
-            LedgerAddress::File(path) => Self::open_file(path, durability).await,
+            LedgerAddress::File(path) => {
+                let ledger = Self::open_file(path, durability).await?;
+                ledger.reject_if_moved().await
+            }
             LedgerAddress::Server(server) => {
                 Self::open_server(server, durability, SERVER_PATIENCE).await
+            }
+        }
+    }
+
+    /// Opens a ledger that may be, or have been, moved: for the move itself.
+    ///
+    /// # Errors
+    /// See [`Self::open`].
+    pub async fn open_for_move(address: &LedgerAddress) -> Result<Self, LedgerError> {
+        match address.clone() {
+            LedgerAddress::File(path) => Self::open_file(path, Durability::PowerLoss).await,
+            LedgerAddress::Server(server) => {
+                Self::connect_server(server, Durability::PowerLoss, SERVER_PATIENCE).await
+            }
+        }
+    }
+
+    async fn reject_if_moved(self) -> Result<Self, LedgerError> {
+        let mut db = self.readers.acquire().await?;
+        let checked = ensure_not_moved(&mut db, &self.address.to_string()).await;
+        drop(db);
+        match checked {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                self.close().await;
+                Err(error)
             }
         }
     }
@@ -165,6 +203,15 @@ impl Ledger {
     /// # Errors
     /// See [`Self::open`].
     pub async fn open_server(
+        server: ServerAddress,
+        durability: Durability,
+        patience: Duration,
+    ) -> Result<Self, LedgerError> {
+        let ledger = Self::connect_server(server, durability, patience).await?;
+        ledger.reject_if_moved().await
+    }
+
+    async fn connect_server(
         server: ServerAddress,
         durability: Durability,
         patience: Duration,
@@ -197,6 +244,14 @@ impl Ledger {
         match &self.opened {
             OpenedStore::File(_) => open::open_writer(&self.path, self.durability).await,
             OpenedStore::Server(server) => server.connect().await.map(StoreConnection::Postgres),
+        }
+    }
+
+    /// Returns the server's timeline at which this process writes; `None` for a file.
+    pub fn server_timeline(&self) -> Option<ServerTimeline> {
+        match &self.opened {
+            OpenedStore::File(_) => None,
+            OpenedStore::Server(server) => server.seen_timeline(),
         }
     }
 

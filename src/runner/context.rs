@@ -138,9 +138,10 @@ impl<S: StudioApi> RunContext<S> {
         let Err(error) = result else { return };
         let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
         let message = format!("{error}{}", source.unwrap_or_default());
-        self.limits.breakers.halt(match error.is_unavailable() {
-            true => Halt::LedgerUnavailable { message },
-            false => Halt::Ledger { message },
+        self.limits.breakers.halt(match error {
+            LedgerError::Unavailable { .. } => Halt::LedgerUnavailable { message },
+            LedgerError::Behind { .. } => Halt::LedgerBehind { message },
+            _ => Halt::Ledger { message },
         });
     }
 

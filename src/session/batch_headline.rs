@@ -210,6 +210,7 @@ fn mark_for_cause(cause: StopCause) -> HeadlineMark {
         | StopCause::Uncertain
         | StopCause::OutputFolder
         | StopCause::Ledger
+        | StopCause::LedgerBehind
         | StopCause::Interrupted
         | StopCause::Terminated
         | StopCause::Died

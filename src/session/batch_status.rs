@@ -16,6 +16,7 @@ use crate::ledger::{
 use crate::report::{AttentionGroup, BatchRecord, CreditsRecord, StopRecord};
 use crate::runner::lock_holder;
 use crate::session::attention;
+use crate::session::error::CommandError;
 use crate::session::next_steps::{CommandHints, NextStep};
 use crate::session::review::review_status::ReviewStatus;
 use crate::session::run_stop;
@@ -158,6 +159,13 @@ impl LastStop {
         }
     }
 
+    /// Returns what ends every run until the ledger was compared with AI Studios.
+    fn before_catch_up(detail: String, now: Timestamp) -> Self {
+        let error = CommandError::from(LedgerError::Behind { detail });
+        let stop = run_stop::stop_for_error(&error).unwrap_or_else(stop_after_death);
+        Self { at: now.as_millisecond(), stop }
+    }
+
     /// Returns the end as the reports of a run contain it.
     pub(crate) fn to_record(&self) -> StopRecord {
         let RunStop { exit, cause, message } = self.stop.clone();
@@ -200,6 +208,9 @@ impl BatchStatus {
         let runs = ledger.runs(Some(status.batch.id), RUNS_READ_MAX).await?;
         if status.live_holder.is_none() {
             status.last_stop = LastStop::from_runs(&runs);
+            if let Some(detail) = ledger.gap_of_batch(&status.batch.name).await? {
+                status.last_stop = Some(LastStop::before_catch_up(detail, now));
+            }
         }
         status.last_run = runs.into_iter().find(has_begun);
         if let Some(run) = &status.last_run {

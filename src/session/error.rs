@@ -85,7 +85,10 @@ impl From<LedgerError> for CommandError {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::SeveralNames { .. } => Self::new(ExitReason::BatchLocked, error),
-            LedgerError::MountedAlone { .. } => Self::usage(error),
+            LedgerError::MountedAlone { .. } | LedgerError::Moved { .. } => Self::usage(error),
+            LedgerError::Behind { .. } => {
+                Self::new(ExitReason::Uncertain, error).with_cause(StopCause::LedgerBehind)
+            }
             LedgerError::Unavailable { .. } => {
                 Self::new(ExitReason::TransientFailure, error).with_cause(StopCause::Ledger)
             }

@@ -7,7 +7,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::batch::Batch;
-use crate::ledger::{Ledger, LedgerAddress, LedgerError, StoredBatch};
+use crate::ledger::{
+    Ledger, LedgerAddress, LedgerError, RunBeginning, ServerTimeline, StoredBatch,
+};
 use crate::report::RUN_FILE_NAME;
 use crate::runner::{MARKER_FILE_NAME, MarkedLedger, read_shared_file};
 use crate::session::error::CommandError;
@@ -73,19 +75,73 @@ impl<'a> LedgerMatch<'a> {
             let other = self.describe(&marked);
             return Err(self.refused(&format!("{other}, and this is `{here}` (id {id})")));
         }
-        let generation = ledger.generation().await?;
-        if marked.generation <= generation {
-            return Ok(());
+        self.ensure_not_former_server(&marked, ledger)?;
+        match self.find_older_copy(ledger).await? {
+            Some(detail) => Err(LedgerError::Behind { detail }.into()),
+            None => Ok(()),
         }
-        let lost = marked.generation - generation;
-        Err(CommandError::usage(format!(
-            "the ledger `{here}` (id {id}) is an older copy: it lacks the last {lost} of {} requests \
-             to AI Studios, as `{}` records, and would pay for their videos again; nothing was sent. \
-             Restore the newest copy. Otherwise compare the batch with the projects in your AI \
-             Studios account, and confirm with --new-ledger",
-            marked.generation,
+    }
+
+    /// Returns how the output folder shows that this ledger is an older copy of the one that wrote
+    /// there; `None` if it does not.
+    pub(crate) async fn find_older_copy(
+        &self,
+        ledger: &Ledger,
+    ) -> Result<Option<String>, CommandError> {
+        let marked = self.marked()?.filter(|marked| marked.id == ledger.identity().id.as_str());
+        let Some(marked) = marked else { return Ok(None) };
+        let generation = ledger.generation().await?;
+        let run = marked.run.zip(marked.run_started_at);
+        let run = run.map(|(id, started_at)| RunBeginning { id, started_at });
+        let lacks = if marked.generation > generation {
+            let lost = marked.generation - generation;
+            format!("the last {lost} of {} requests to AI Studios", marked.generation)
+        } else if let Some(run) = run
+            && ledger.lacks_run(run).await?
+        {
+            format!("the run {} of batch `{}`", run.id, self.batch.name)
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(format!(
+            "`{}` (id {}) is an older copy: it lacks {lacks}, as `{}` records",
+            self.ledger,
+            marked.id,
             self.folder.join(MARKER_FILE_NAME).display()
         )))
+    }
+
+    /// Rejects a server that was left by a failover, and accepts writes all the same.
+    fn ensure_not_former_server(
+        &self,
+        marked: &MarkedLedger,
+        ledger: &Ledger,
+    ) -> Result<(), CommandError> {
+        let Some(current) = ledger.server_timeline() else { return Ok(()) };
+        let later = marked.server.as_deref().and_then(ServerTimeline::parse);
+        let Some(later) = later.filter(|later| current.is_former_of(later)) else {
+            return Ok(());
+        };
+        Err(CommandError::usage(format!(
+            "`{}` leads to a former primary server (timeline {}): batch `{}` was continued on timeline \
+             {}, as `{}` records. Use the address of the primary server; nothing was sent",
+            self.ledger,
+            current.timeline,
+            self.batch.name,
+            later.timeline,
+            self.folder.join(MARKER_FILE_NAME).display()
+        )))
+    }
+
+    /// Returns the generation that the output folder has recorded for this ledger.
+    pub(crate) fn marked_generation(&self, ledger: &Ledger) -> Option<i64> {
+        let marked = self.marked().ok().flatten()?;
+        (marked.id == ledger.identity().id.as_str()).then_some(marked.generation)
+    }
+
+    /// Returns the output folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Rejects a batch file that is not the one of the stored batch. A file that was moved is the

@@ -24,6 +24,7 @@ pub(crate) mod job_key;
 pub(crate) mod ledger_location;
 pub(crate) mod ledger_match;
 pub(crate) mod locked_batch;
+pub(crate) mod maintenance;
 pub(crate) mod next_steps;
 mod open_projects;
 pub(crate) mod operator;

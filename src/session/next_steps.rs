@@ -170,6 +170,11 @@ impl CommandHints {
         format!("callsheet plan {}{}", shell_quote(&self.file), self.ledger_options)
     }
 
+    /// Returns the command that compares the ledger with the projects of its accounts.
+    pub(crate) fn catch_up_command(&self) -> String {
+        format!("callsheet ledger catch-up{}", self.ledger_options)
+    }
+
     /// Returns the command that lists the rows that need the user, and why.
     pub(crate) fn status_command(&self) -> String {
         format!("callsheet status {}{}", self.batch, self.ledger_options)

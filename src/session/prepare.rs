@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::batch::{Batch, SheetSource, VendorProfile};
 use crate::clock::Clock;
-use crate::ledger::{BatchId, BatchLease, JobSelection, Ledger, StoredBatch};
+use crate::ledger::{BatchId, BatchLease, JobSelection, Ledger, LedgerError, StoredBatch};
 use crate::plan;
 use crate::plan::{Plan, PlanError, RowSelection};
 use crate::runner::BatchLock;
@@ -168,16 +168,27 @@ pub(crate) fn ensure_ledger_not_missing(
     })
 }
 
-/// Rejects batches that were begun with another ledger or another batch file.
+/// Rejects batches that were begun with another ledger or another batch file, or whose ledger may lack
+/// records. That it may is recorded: from then on, no process pays for anything.
 pub(crate) async fn ensure_ledger_matches(
     batches: &[ParsedBatch],
-    ledger: &Ledger,
     location: &LedgerLocation,
     overrides: MatchOverrides,
+    context: SessionContext<'_>,
 ) -> Result<(), CommandError> {
+    let ledger = context.ledger;
     for ParsedBatch { batch, .. } in batches {
         let matching = LedgerMatch::new(batch, location, overrides);
+        if !overrides.new_ledger
+            && let Some(detail) = matching.find_older_copy(ledger).await?
+        {
+            ledger.record_older_copy(detail, context.clock.now()).await?;
+        }
         matching.ensure_same_ledger(ledger).await?;
+        if let Some(detail) = ledger.gap_of_batch(batch.name.as_str()).await? {
+            ledger.notice_backup(context.clock.now()).await?;
+            return Err(LedgerError::Behind { detail }.into());
+        }
         if let Some(stored) = stored_batch(ledger, batch.name.as_str()).await? {
             matching.ensure_same_file(&stored, ledger)?;
         }

@@ -71,7 +71,7 @@ impl Session {
         }
         let batches = self.parse_stored(&stored, &request, &ledger)?;
         let overrides = request.match_overrides;
-        prepare::ensure_ledger_matches(&batches, &ledger, location, overrides)
+        prepare::ensure_ledger_matches(&batches, location, overrides, self.context(&ledger))
             .await
             .inspect_err(|_| self.reports.leave_no_record())?;
         let target = prepare::resolve_targets(&batches, request.rehearsal.as_ref()).await?;

@@ -88,10 +88,10 @@ impl Session {
             batches.iter().for_each(|parsed| batch_trust::remember(&parsed.batch));
         }
         let ledger = open_ledger(&location.address).await?;
-        prepare::ensure_ledger_matches(&batches, &ledger, location, overrides)
+        let context = self.context(&ledger);
+        prepare::ensure_ledger_matches(&batches, location, overrides, context)
             .await
             .inspect_err(|_| self.reports.leave_no_record())?;
-        let context = self.context(&ledger);
         let planned = plan_batches(&request, batches, target, context).await?;
         // The plans contain the sheets now.
         drop(spooled);

@@ -118,6 +118,7 @@ pub(crate) fn stop_for_halt(halt: &Halt) -> RunStop {
         ),
         Halt::OutputFolder { .. } => (ExitReason::Unexpected, StopCause::OutputFolder, detail),
         Halt::LedgerUnavailable { .. } => (ExitReason::TransientFailure, StopCause::Ledger, detail),
+        Halt::LedgerBehind { .. } => (ExitReason::Uncertain, StopCause::LedgerBehind, detail),
         Halt::Ledger { .. } => (ExitReason::Unexpected, StopCause::Ledger, detail),
     };
     new_stop(exit, cause, message)
@@ -284,6 +285,7 @@ pub(crate) fn next_step(cause: StopCause, commands: &CommandHints) -> Option<Nex
         | StopCause::OutputFolder
         | StopCause::Ledger
         | StopCause::Unexpected => commands.run_command(),
+        StopCause::LedgerBehind => commands.catch_up_command(),
     };
     Some(NextStep { command, effect: advice(cause).effect })
 }
@@ -310,6 +312,9 @@ pub(crate) fn advice(cause: StopCause) -> StopAdvice {
             ("Make room in the output folder, then", "once the output folder can be written")
         }
         StopCause::Ledger => ("Make the ledger usable, then", "once the ledger can be used"),
+        StopCause::LedgerBehind => {
+            ("Search for what it lacks", "compares the ledger with AI Studios (free)")
+        }
         StopCause::Sheet | StopCause::Template | StopCause::BatchFile => {
             ("List and fix them", "lists them (free)")
         }
@@ -369,6 +374,7 @@ pub(crate) fn is_before_plan(cause: StopCause) -> bool {
         | StopCause::Paused
         | StopCause::WindowClosed
         | StopCause::OutputFolder
+        | StopCause::LedgerBehind
         | StopCause::Interrupted
         | StopCause::Terminated
         | StopCause::Died => false,
@@ -384,7 +390,9 @@ pub(crate) fn halt_cause(halt: &Halt) -> &'static str {
         Halt::TransientFailures { .. } => "passing-trouble",
         Halt::Unresponsive { .. } => "silence",
         Halt::OutputFolder { .. } => "output",
-        Halt::LedgerUnavailable { .. } | Halt::Ledger { .. } => "ledger",
+        Halt::LedgerUnavailable { .. } | Halt::LedgerBehind { .. } | Halt::Ledger { .. } => {
+            "ledger"
+        }
     }
 }
 

@@ -175,9 +175,9 @@ async fn a_ledger_is_copied_while_it_is_in_use_and_the_copy_is_sound() {
     }
     promo.run().await;
     let copy = promo.path("copy.db");
-    promo.ledger.back_up(&copy).await.unwrap();
+    promo.ledger.back_up(&copy, jiff::Timestamp::UNIX_EPOCH).await.unwrap();
     assert!(promo.ledger.find_defects().await.unwrap().is_empty());
-    let twice = promo.ledger.back_up(&copy).await.unwrap_err();
+    let twice = promo.ledger.back_up(&copy, jiff::Timestamp::UNIX_EPOCH).await.unwrap_err();
     assert!(twice.to_string().contains("exists already"), "{twice}");
     let copy = callsheet::ledger::Ledger::open(&copy, callsheet::ledger::Durability::PowerLoss);
     let copy = copy.await.unwrap();

@@ -5,6 +5,7 @@ pub(super) mod audit_entry;
 pub(super) mod batch_path;
 pub(super) mod capacity;
 pub(super) mod console_role;
+pub(super) mod gap_reason;
 pub(super) mod identity;
 pub(super) mod job;
 pub(super) mod job_ranges;

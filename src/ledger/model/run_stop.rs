@@ -57,6 +57,8 @@ pub enum StopCause {
     OutputFolder,
     /// The ledger cannot be read or written.
     Ledger,
+    /// The ledger may lack records of payments.
+    LedgerBehind,
     /// Stopped by Ctrl-C.
     Interrupted,
     /// Stopped by SIGTERM, or because the terminal was closed.

@@ -23,6 +23,27 @@ static HAS_RUN: Statement = Statement::new(
         where r.id = $2 and b.name = $1)",
 );
 
+static LAST_RUN: Statement = Statement::new(
+    "-- ledger::last_run_began
+    select r.id, r.started_at from run r join batch b on b.id = r.batch_id
+    where b.name = $1 order by r.id desc limit 1",
+);
+
+/// Old runs are pruned, but never the newest one.
+static LACKS_RUN: Statement = Statement::new(
+    "-- ledger::lacks_run
+    select case when exists (select 1 from run where id = $1 and started_at = $2) then false
+        else exists (select 1 from run where id = $1) or not exists (select 1 from run where id > $1)
+        end",
+);
+
+/// Only of a server. A read replica shows as a row as well.
+static HAS_ASYNCHRONOUS_STANDBY: Statement = Statement::new(
+    "-- ledger::server, standbys
+    select exists (select 1 from pg_stat_replication)
+        and current_setting('synchronous_standby_names') = ''",
+);
+
 static HAS_REQUESTS: Statement = Statement::new(
     "-- ledger::has_requests
     select exists (select 1 from submission s join job j on j.id = s.job_id
@@ -36,6 +57,15 @@ static OPEN_PROJECTS: Statement = Statement::new(
     where j.batch_id = $1 and j.state in ('submitting', 'uncertain', 'rendering', 'fetching')
         and coalesce(s.render_id, s.project_id) is not null",
 );
+
+/// The number of a run, and when it began, in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct RunBeginning {
+    /// Its number.
+    pub id: i64,
+    /// When it began.
+    pub started_at: i64,
+}
 
 /// Reads the identity, which a migration has created.
 pub(in crate::ledger) async fn read_identity(
@@ -61,6 +91,24 @@ impl Ledger {
     /// Returns whether the ledger has this run of a batch.
     pub async fn has_run(&self, batch: &str, run: i64) -> Result<bool, LedgerError> {
         Ok(self.readers.fetch_value(&HAS_RUN, binds![batch, run]).await?)
+    }
+
+    /// Returns whether the ledger's server has standbys that it does not wait for.
+    pub async fn has_asynchronous_standby(&self) -> Result<bool, LedgerError> {
+        match self.address().as_server() {
+            Some(_) => Ok(self.readers.fetch_value(&HAS_ASYNCHRONOUS_STANDBY, binds![]).await?),
+            None => Ok(false),
+        }
+    }
+
+    /// Returns the beginning of the last run of a batch, if it has one.
+    pub async fn last_run_began(&self, batch: &str) -> Result<Option<RunBeginning>, LedgerError> {
+        Ok(self.readers.fetch_optional(&LAST_RUN, binds![batch]).await?)
+    }
+
+    /// Returns whether this ledger was copied before the run began.
+    pub async fn lacks_run(&self, run: RunBeginning) -> Result<bool, LedgerError> {
+        Ok(self.readers.fetch_value(&LACKS_RUN, binds![run.id, run.started_at]).await?)
     }
 
     /// Returns whether AI Studios may know a project of the batch: a request was sent that it did

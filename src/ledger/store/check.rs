@@ -1,15 +1,18 @@
 //! The integrity check of the file, and a backup of it while it is in use. Neither changes the ledger.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
+use jiff::Timestamp;
 use sqlx::{ConnectOptions, Connection};
-use std::ops::ControlFlow;
 
 use crate::ledger::error::LedgerError;
+use crate::ledger::model::gap_reason::GapReason;
 use crate::ledger::store::bind_value::binds;
-use crate::ledger::store::connection::StoreReaders;
+use crate::ledger::store::connection::{StoreConnection, StoreReaders};
 use crate::ledger::store::open;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::write::catch_up::ledger_gap::{GapFinding, record_gap};
 use crate::ledger::{Ledger, StoredPayload};
 use crate::text::pluralize;
 
@@ -88,7 +91,9 @@ impl Ledger {
 
     /// Copies the whole ledger to `target` while other connections may write to it. An existing file
     /// is never overwritten.
-    pub async fn back_up(&self, target: &Path) -> Result<(), LedgerError> {
+    ///
+    /// Who uses the copy later may lack what was recorded since: it says so itself.
+    pub async fn back_up(&self, target: &Path, now: Timestamp) -> Result<(), LedgerError> {
         let failed = |reason: &str| open::open_error(target, reason);
         match &self.readers {
             StoreReaders::Sqlite(_) => {}
@@ -107,6 +112,7 @@ impl Ledger {
         remove_if_exists(&half).map_err(|_| failed("its folder is not writable"))?;
         let copy = binds![half.display().to_string()];
         self.readers.acquire().await?.execute(&COPY_INTO, copy).await?;
+        stamp_backup(&half, now).await?;
         finalize_copy(&half, target).map_err(|_| failed("the copy could not be renamed"))?;
         // A backup that cannot be opened is worthless: find out now.
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(target).read_only(true);
@@ -128,6 +134,17 @@ impl Ledger {
         written?;
         Ok(())
     }
+}
+
+/// Records in a backup that it may be behind its ledger.
+async fn stamp_backup(half: &Path, now: Timestamp) -> Result<(), LedgerError> {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(half);
+    let mut db = StoreConnection::Sqlite(options.connect().await?);
+    let detail = format!("it is the backup of {now:.0}");
+    let found = GapFinding { detail: &detail, at: now.as_millisecond() };
+    let stamped = record_gap(&mut db, GapReason::Backup, found).await;
+    db.close().await;
+    Ok(stamped?)
 }
 
 fn remove_if_exists(path: &Path) -> std::io::Result<()> {

@@ -12,6 +12,7 @@ pub(super) mod open;
 pub(super) mod postgres;
 mod schema;
 pub(super) mod server_fault;
+pub(super) mod server_identity;
 pub(super) mod server_readers;
 pub(super) mod server_session;
 pub(super) mod statement;

@@ -15,6 +15,7 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::store::address::ServerAddress;
 use crate::ledger::store::open::Durability;
 use crate::ledger::store::server_fault::{ServerFault, server_fault};
+use crate::ledger::store::server_identity::{SeenTimeline, ServerTimeline};
 
 /// Migrations are applied in one transaction with a lock of its own: that of the library belongs to the
 /// session, which a pooler may keep open.
@@ -54,6 +55,7 @@ pub(in crate::ledger) struct ServerConnector {
     options: PgConnectOptions,
     schema: String,
     shown: String,
+    seen: SeenTimeline,
 }
 
 impl ServerConnector {
@@ -76,7 +78,17 @@ impl ServerConnector {
             Some(password) => options.password(password),
             None => options,
         };
-        Ok(Self { options, schema: address.schema().to_owned(), shown })
+        Ok(Self {
+            options,
+            schema: address.schema().to_owned(),
+            shown,
+            seen: SeenTimeline::default(),
+        })
+    }
+
+    /// Returns the server's timeline, as the last connection that writes has found it.
+    pub(in crate::ledger) fn seen_timeline(&self) -> Option<ServerTimeline> {
+        self.seen.get()
     }
 
     /// Returns the address as messages show it.
@@ -101,7 +113,7 @@ impl ServerConnector {
         if !self.is_up_to_date(&mut db).await? {
             self.bring_up_to_date(&mut db).await?;
         }
-        Ok(db)
+        self.seen.check(db, &self.shown).await
     }
 
     /// Connects again to a ledger that was open. A server that has become a replica is unavailable until
@@ -111,7 +123,7 @@ impl ServerConnector {
         let (_, _, is_read_only): (i64, bool, bool) =
             sqlx::query_as(SERVER_STATE).fetch_one(&mut db).await?;
         match is_read_only {
-            false => Ok(db),
+            false => self.seen.check(db, &self.shown).await,
             true => Err(LedgerError::Unavailable {
                 reason: format!("`{}` only reads for now", self.shown),
             }),

@@ -24,17 +24,13 @@ const EXAMINE_AFTER: Duration = Duration::from_secs(5);
 /// The limit of one examination.
 const EXAMINE_TIMEOUT: Duration = Duration::from_secs(10);
 
-static INSERT_MARKER: Statement = Statement::new(
-    "-- ledger::server, marker
-    insert into commit_marker (writer_id, write_group, written_at)
-    values ($1, 0, cast(extract(epoch from clock_timestamp()) * 1000 as bigint))",
-);
-
+/// A failover may have lost the row.
 static SET_MARKER: Statement = Statement::new(
     "-- ledger::server, marker
-    update commit_marker set write_group = $2,
-        written_at = cast(extract(epoch from clock_timestamp()) * 1000 as bigint)
-    where writer_id = $1",
+    insert into commit_marker (writer_id, write_group, written_at)
+    values ($1, $2, cast(extract(epoch from clock_timestamp()) * 1000 as bigint))
+    on conflict (writer_id) do update set write_group = excluded.write_group,
+        written_at = excluded.written_at",
 );
 
 static READ_MARKER: Statement = Statement::new(
@@ -79,7 +75,7 @@ impl ServerSession {
     ) -> Result<Self, LedgerError> {
         let id: u128 = rand::random();
         let writer_id = format!("{id:032x}");
-        db.execute(&INSERT_MARKER, binds![&writer_id]).await?;
+        db.execute(&SET_MARKER, binds![&writer_id, 0_i64]).await?;
         let backend = db.fetch_value(&BACKEND, binds![]).await?;
         let open = Some(OpenConnection { db, backend });
         Ok(Self { connector, patience, writer_id, write_group: 0, open })
@@ -124,8 +120,9 @@ impl ServerSession {
         loop {
             let id = self.writer_id.clone();
             let db = self.connection().await?;
-            match db.fetch_value::<i64>(&READ_MARKER, binds![id]).await.map_err(LedgerError::from) {
-                Ok(committed) => return Ok(committed >= group),
+            match db.find_value::<i64>(&READ_MARKER, binds![id]).await.map_err(LedgerError::from) {
+                // A server that has lost the row has lost the group as well.
+                Ok(committed) => return Ok(committed.is_some_and(|committed| committed >= group)),
                 Err(error) if error.is_unavailable() && wait.has_next_attempt().await => {
                     self.drop_connection();
                 }
@@ -190,10 +187,8 @@ impl CommitMarker {
         &self,
         db: &mut StoreConnection,
     ) -> Result<(), LedgerError> {
-        match db.execute(&SET_MARKER, binds![&self.writer_id, self.group]).await? {
-            1 => Ok(()),
-            _ => Err(LedgerError::Corrupt("the writer's marker is missing".to_owned())),
-        }
+        db.execute(&SET_MARKER, binds![&self.writer_id, self.group]).await?;
+        Ok(())
     }
 }
 

@@ -14,6 +14,7 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::write::catch_up::ledger_gap::find_gap;
 use crate::ledger::write::write_op::WriteOp;
 
 /// How long a lease lasts without renewal, in milliseconds.
@@ -176,6 +177,10 @@ impl WriteOp for CheckLeases {
         for (batch, token) in &self.leases {
             let found: Option<i64> = db.find_value(&CHECK, binds![batch, *token]).await?;
             found.ok_or(LedgerError::LeaseLost)?;
+            // The intent of the request itself may be lost.
+            if let Some(behind) = find_gap(db, batch).await? {
+                return Err(behind);
+            }
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 pub(super) mod audit;
 pub(super) mod batch_lease_row;
 pub(super) mod catalog;
+pub(super) mod catch_up;
 pub(super) mod claim;
 pub(super) mod console_accounts;
 pub(super) mod credits;
@@ -12,6 +13,7 @@ pub(super) mod due;
 pub(super) mod file_rename;
 pub(super) mod lease;
 pub(super) mod lost_file;
+pub(super) mod moving;
 pub(super) mod operator;
 pub(super) mod operator_request;
 pub(super) mod pause;

@@ -18,6 +18,7 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::store::connection::{StoreConnection, StoreReaders};
 use crate::ledger::store::server_session::ServerSession;
 use crate::ledger::write::batch_lease_row::HeldLeases;
+use crate::ledger::write::catch_up::ledger_gap::gap_as_cause;
 use crate::ledger::write::server_group::commit_at_server;
 use crate::ledger::write::write_op::WriteOp;
 
@@ -133,8 +134,14 @@ impl<O: WriteOp> QueuedOp for QueuedWrite<O> {
         db: &'a mut StoreConnection,
     ) -> BoxFuture<'a, Result<(), LedgerError>> {
         async move {
-            self.leases.check(db).await?;
-            self.output = Some(self.op.apply(db).await?);
+            let applied = match self.leases.check(db).await {
+                Ok(()) => self.op.apply(db).await,
+                Err(error) => Err(error),
+            };
+            match applied {
+                Ok(output) => self.output = Some(output),
+                Err(error) => return Err(gap_as_cause(db, error).await),
+            }
             Ok(())
         }
         .boxed()

@@ -75,6 +75,35 @@ impl ProjectIndex {
         self.complete
     }
 
+    /// Returns why the list does not prove what it does not show, after it was compared with the finished
+    /// projects of the ledger; `None` if it does.
+    pub fn silence_objection(&self, finished: &[FinishedProject]) -> Option<&'static str> {
+        if !self.complete {
+            Some("the project list is incomplete")
+        } else if self.loses_tags {
+            Some("AI Studios changes the names of projects, which carry the tags")
+        } else if !finished.is_empty() && self.first_finished_at.is_none() {
+            Some("the project list does not show the finished projects of this ledger")
+        } else if self.is_page_sized {
+            Some("the project list may be one page of a longer one")
+        } else {
+            None
+        }
+    }
+
+    /// Returns whether the list is known to show a render that is not finished yet.
+    pub fn shows_unfinished_renders(&self) -> bool {
+        match self.list_shows {
+            Some(ListContents::Exported | ListContents::Everything) => true,
+            Some(ListContents::Finished) | None => false,
+        }
+    }
+
+    /// Returns all projects with a tag, and the tag.
+    pub fn tagged(&self) -> impl Iterator<Item = (&Tag, &ListedProject)> {
+        self.by_tag.iter().flat_map(|(tag, listed)| listed.iter().map(move |one| (tag, one)))
+    }
+
     /// Returns the projects that carry `tag`, sorted by id, each once.
     pub fn with_tag(&self, tag: &Tag) -> Vec<&ListedProject> {
         let mut found: Vec<&ListedProject> = self.by_tag.get(tag).into_iter().flatten().collect();

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{Ledger, LedgerAddress, LedgerError};
+use crate::ledger::{Ledger, LedgerAddress, LedgerError, RunBeginning};
 use crate::runner::files::shared_file::read_shared_file;
 
 /// Batches that share a folder have a few hundred bytes each.
@@ -31,6 +31,16 @@ pub struct MarkedLedger {
     pub id: String,
     /// Its generation before the last request.
     pub generation: i64,
+    /// The last run of the batch, and when it began: a ledger without it is an older copy, also if its
+    /// generation has grown since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<i64>,
+    /// See `run`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_started_at: Option<i64>,
+    /// The timeline of its server: a former primary server has an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
 }
 
 /// The content of the file: batches may share a folder.
@@ -95,15 +105,17 @@ impl OutputMarker {
     /// for fails there as well, and halts the run.
     pub async fn record(&self) -> Result<(), LedgerError> {
         let generation = self.ledger.generation().await?;
-        if self.written.swap(generation, Ordering::Relaxed) != generation
-            && let Err(error) = self.write(generation)
-        {
+        if self.written.swap(generation, Ordering::Relaxed) == generation {
+            return Ok(());
+        }
+        let run = self.ledger.last_run_began(&self.batch).await?;
+        if let Err(error) = self.write(generation, run) {
             tracing::warn!(%error, folder = %self.folder.display(), "cannot mark the output folder");
         }
         Ok(())
     }
 
-    fn write(&self, generation: i64) -> io::Result<()> {
+    fn write(&self, generation: i64, run: Option<RunBeginning>) -> io::Result<()> {
         // A damaged file is replaced: it would only repeat what is known here.
         let mut file = read_file(&self.folder).unwrap_or_default();
         file.about = "which ledger the videos in this folder belong to; keep it".to_owned();
@@ -112,7 +124,15 @@ impl OutputMarker {
             LedgerAddress::Server(server) => server.to_string().into(),
         };
         let id = self.ledger.identity().id.to_string();
-        file.batches.insert(self.batch.clone(), MarkedLedger { ledger, id, generation });
+        let marked = MarkedLedger {
+            ledger,
+            id,
+            generation,
+            run: run.map(|run| run.id),
+            run_started_at: run.map(|run| run.started_at),
+            server: self.ledger.server_timeline().map(|server| server.to_string()),
+        };
+        file.batches.insert(self.batch.clone(), marked);
         let mut new = tempfile::Builder::new().prefix(".callsheet-").tempfile_in(&self.folder)?;
         serde_json::to_writer_pretty(&mut new, &file)?;
         new.write_all(b"\n")?;

@@ -53,6 +53,11 @@ pub enum Halt {
         /// The cause, and what to do.
         message: String,
     },
+    /// The ledger may lack records: nothing is paid until they were searched for.
+    LedgerBehind {
+        /// How that was noticed, and what to do.
+        message: String,
+    },
     /// The ledger cannot be written, or another run has taken the batch over.
     Ledger {
         /// The cause, and what to do.
@@ -71,6 +76,7 @@ impl Halt {
             | Self::Unresponsive { message }
             | Self::OutputFolder { message }
             | Self::LedgerUnavailable { message }
+            | Self::LedgerBehind { message }
             | Self::Ledger { message } => message,
         }
     }
@@ -84,6 +90,7 @@ impl Halt {
             | Self::Unresponsive { .. }
             | Self::OutputFolder { .. }
             | Self::LedgerUnavailable { .. }
+            | Self::LedgerBehind { .. }
             | Self::Ledger { .. } => false,
         }
     }
@@ -91,7 +98,9 @@ impl Halt {
     /// Returns whether the ledger is the cause.
     pub fn is_of_ledger(&self) -> bool {
         match self {
-            Self::LedgerUnavailable { .. } | Self::Ledger { .. } => true,
+            Self::LedgerUnavailable { .. } | Self::LedgerBehind { .. } | Self::Ledger { .. } => {
+                true
+            }
             Self::Account { .. }
             | Self::Moved { .. }
             | Self::PermanentFailures { .. }
@@ -108,6 +117,7 @@ impl Halt {
             Self::Moved { .. }
             | Self::Unresponsive { .. }
             | Self::LedgerUnavailable { .. }
+            | Self::LedgerBehind { .. }
             | Self::Ledger { .. } => true,
             Self::PermanentFailures { .. }
             | Self::TransientFailures { .. }

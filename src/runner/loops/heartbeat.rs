@@ -42,6 +42,6 @@ pub(in crate::runner) async fn record_heartbeat<S: StudioApi>(
     run.ledger.ensure_in_place()?;
     match run.lease.record_heartbeat(run.clock.now()).await? {
         true => run.mark_output().await,
-        false => Err(LedgerError::LeaseLost),
+        false => Err(run.ledger.lost_lease_error().await),
     }
 }

@@ -113,19 +113,6 @@ async fn output_folder_of_an_earlier_version_names_its_ledger_by_its_last_run() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn restored_backup_pays_for_nothing_unasked() {
-    let office = TestCli::new(4).await;
-    assert_eq!(office.run(&["run", "b.toml", "--yes", "--limit", "2"]).code, Some(8));
-    assert_eq!(office.run(&["ledger", "backup", "backup.db"]).code, Some(0));
-    assert_eq!(office.run(&["run", "b.toml", "--yes"]).code, Some(0));
-    fs::copy(office.path("backup.db"), office.path("callsheet.db")).unwrap();
-    for args in [&["run", "b.toml", "--yes"][..], &["plan", "b.toml"], &["resume", "promo"]] {
-        assert_refused(&office, args, "is an older copy: it lacks the last");
-    }
-    office.assert_guarantees(4);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn rehearsals_and_real_runs_mark_their_own_folders() {
     let office = TestCli::new(1).await;
     let rehearsal = ["run", "b.toml", "--sandbox", "--speed", "3000"];

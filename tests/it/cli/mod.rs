@@ -1,6 +1,7 @@
 //! The real binary: arguments, output and exit codes.
 
 mod catalogues;
+mod catch_up;
 mod cell_content;
 mod completions;
 mod demo;
@@ -12,6 +13,7 @@ mod help;
 mod hostile_templates;
 mod inputs;
 mod invalid;
+mod ledger_copy;
 mod ledger_maintenance;
 mod ledger_match;
 mod login;

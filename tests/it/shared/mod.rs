@@ -1,8 +1,10 @@
 //! A ledger on a server: leases, and a connection, disk or rights that fail.
 
+mod failover;
 mod leases;
 mod lost_connections;
 mod messages;
+mod processes;
 mod runs;
 
 use std::ffi::OsStr;

@@ -2,6 +2,7 @@
 //! the sandbox; `test_cli::TestCli` runs the binary.
 
 pub(crate) mod crash_injection;
+pub(crate) mod postgres_failover;
 pub(crate) mod postgres_server;
 pub(crate) mod tcp_proxy;
 pub(crate) mod test_cli;

@@ -35,15 +35,15 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running server, reached by a socket in its own folder.
 pub(crate) struct PostgresServer {
-    folder: PathBuf,
-    programs: PathBuf,
+    pub(super) folder: PathBuf,
+    pub(super) programs: PathBuf,
     _supervisor: Child,
 }
 
 /// A database of one test, deleted with this value.
 pub(crate) struct TestDatabase {
-    server: &'static PostgresServer,
-    name: String,
+    pub(super) server: &'static PostgresServer,
+    pub(super) name: String,
 }
 
 impl PostgresServer {
@@ -106,7 +106,18 @@ impl PostgresServer {
         if let Some((uid, gid)) = user {
             std::os::unix::fs::chown(&settings, Some(uid), Some(gid)).unwrap();
         }
-        let supervisor = as_user(Path::new("/bin/sh"))
+        Self::launch(folder, programs)
+    }
+
+    /// Starts the server of a folder that has its data.
+    pub(super) fn launch(folder: PathBuf, programs: &Path) -> Self {
+        let mut shell = Command::new("/bin/sh");
+        if let Some((uid, gid)) = unprivileged_user() {
+            shell.uid(uid).gid(gid);
+        }
+        let supervisor = shell
+            .current_dir(&folder)
+            .env("LC_ALL", "C")
             .args(["-c", SUPERVISOR])
             .args([programs, &folder])
             .stdin(Stdio::piped())
@@ -144,7 +155,7 @@ impl PostgresServer {
 
     /// Executes `sql` in `database` with `psql` and returns the rows, with fields separated by `|`.
     /// Waits for a server that is starting.
-    fn query(&self, database: &str, sql: &str) -> Vec<String> {
+    pub(super) fn query(&self, database: &str, sql: &str) -> Vec<String> {
         let begun = Instant::now();
         loop {
             let output = self.psql(database, sql);
@@ -256,7 +267,7 @@ fn find_programs() -> Option<PathBuf> {
 }
 
 /// Returns the user `postgres` if the tests run as root: the server refuses to start as root.
-fn unprivileged_user() -> Option<(u32, u32)> {
+pub(super) fn unprivileged_user() -> Option<(u32, u32)> {
     use std::os::unix::fs::MetadataExt;
     let is_root = fs::metadata("/proc/self").ok()?.uid() == 0;
     if !is_root {

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -33,6 +33,7 @@ const COMMIT: &[u8] = b"Q\0\0\0\x0bcommit\0";
 pub(crate) struct TcpProxy {
     address: SocketAddr,
     mode: Arc<watch::Sender<ProxyMode>>,
+    server: Arc<Mutex<PathBuf>>,
 }
 
 impl TcpProxy {
@@ -41,13 +42,20 @@ impl TcpProxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let mode = Arc::new(watch::Sender::new(ProxyMode::Pass));
-        let proxy = Self { address, mode: mode.clone() };
+        let server = Arc::new(Mutex::new(socket));
+        let proxy = Self { address, mode: mode.clone(), server: server.clone() };
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(serve(client, socket.clone(), mode.clone()));
+                let socket = server.lock().unwrap().clone();
+                tokio::spawn(serve(client, socket, mode.clone()));
             }
         });
         proxy
+    }
+
+    /// Leads new connections to another server.
+    pub(crate) fn set_server(&self, socket: PathBuf) {
+        *self.server.lock().unwrap() = socket;
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -6,6 +6,7 @@ use crate::ledger::{Ledger, StoredBatch};
 use crate::runner::host_name;
 use crate::session::check_finding::CheckFinding;
 use crate::session::error::CommandError;
+use crate::session::files::output_dir;
 use crate::session::ledger_location::{LedgerLocation, open_ledger};
 use crate::session::ledger_match::{LedgerMatch, MatchOverrides, stored_batch};
 
@@ -54,10 +55,28 @@ pub(super) async fn check_last_machine(
         return None;
     }
     let folder = batch.output.display();
-    let message = format!("the last run was on {host}; `{folder}` is empty on this machine");
+    let former = output_dir::stored_output_dir(stored).unwrap_or_else(|| batch.output.clone());
+    let message = format!(
+        "the last run was on {host} and wrote to `{}`; `{folder}` is empty on this machine",
+        former.display()
+    );
     Some(CheckFinding::warn(
         "output",
         message,
         "use one output folder on all machines, such as a share",
+    ))
+}
+
+/// Warns if the server may confirm what a failover then loses.
+pub(super) async fn check_standbys(ledger: &Ledger) -> Option<CheckFinding> {
+    if !ledger.has_asynchronous_standby().await.ok()? {
+        return None;
+    }
+    Some(CheckFinding::warn(
+        "ledger",
+        "its server does not wait for its standbys: a failover may lose records of payments, and needs \
+         `callsheet ledger catch-up`"
+            .to_owned(),
+        "set synchronous_standby_names on the server",
     ))
 }

@@ -253,6 +253,7 @@ async fn check_ledger(
                     .with_todo("a batch stays at its host; use another name for the other host"),
             );
         }
+        findings.extend(ledger_match::check_standbys(&ledger).await);
         findings.extend(ledger_match::check_last_machine(&ledger, &stored, batch).await);
         if let Some(holder) = lock_holder(&ledger, &stored.name).await {
             findings.push(CheckFinding::warn(

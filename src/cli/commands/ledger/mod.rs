@@ -1,18 +1,24 @@
-//! `callsheet ledger check | backup FILE | path | prune | export`: maintenance of the ledger.
+//! `callsheet ledger check | backup | path | prune | export | copy | catch-up`: maintenance of the ledger.
 //!
 //! `ledger::Ledger` does the work; these commands print the results.
 
+pub(crate) mod catch_up;
+pub(crate) mod copy;
 pub(crate) mod export;
 pub(crate) mod prune;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::cli::args::GlobalArgs;
+use crate::cli::commands::ledger::catch_up::LedgerCatchUpArgs;
+use crate::cli::commands::ledger::copy::LedgerCopyArgs;
 use crate::cli::commands::ledger::export::LedgerExportArgs;
 use crate::cli::commands::ledger::prune::PruneArgs;
 use crate::cli::output::printer::Printer;
+use crate::clock::Clock;
 use crate::ledger::{Ledger, LedgerAddress};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
@@ -44,13 +50,22 @@ enum LedgerCommand {
     Prune(PruneArgs),
     /// Export the whole ledger, also during a run
     Export(LedgerExportArgs),
+    /// Move the ledger to a server, or back to a file
+    Copy(LedgerCopyArgs),
+    /// Search AI Studios for what a restored ledger lacks
+    CatchUp(LedgerCatchUpArgs),
 }
 
 pub(crate) async fn run(args: LedgerArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
-    let address = match global.find_ledger(args.sandbox, &[]) {
-        Ok(location) => location.address,
+    let files = match &args.command {
+        LedgerCommand::CatchUp(args) => args.files.as_slice(),
+        _ => &[],
+    };
+    let location = match global.find_ledger(args.sandbox, files) {
+        Ok(location) => location,
         Err(error) => return error.report(printer),
     };
+    let address = location.address.clone();
     let result = match args.command {
         LedgerCommand::Path => {
             printer.print_result(&address.to_string());
@@ -60,6 +75,8 @@ pub(crate) async fn run(args: LedgerArgs, global: &GlobalArgs, printer: &Printer
         LedgerCommand::Backup { file } => back_up_ledger(&address, &file, printer).await,
         LedgerCommand::Prune(args) => prune::prune_history(&address, args, printer).await,
         LedgerCommand::Export(args) => export::export_ledger(&address, args, printer).await,
+        LedgerCommand::Copy(args) => copy::copy_ledger(&address, args, printer).await,
+        LedgerCommand::CatchUp(args) => catch_up::catch_up_ledger(location, args, printer).await,
     };
     match result {
         Ok(exit) => exit,
@@ -114,7 +131,7 @@ async fn back_up_ledger(
         )));
     }
     let ledger = open_existing_ledger(address).await?;
-    ledger.back_up(file).await?;
+    ledger.back_up(file, Clock::real().now()).await?;
     ledger.close().await;
     printer.print_result(&format!("Copied {address} to {}", file.display()));
     Ok(ExitReason::Done)

@@ -4,6 +4,7 @@
 //! the same transaction, so that a crash between counting and claiming cannot exceed a cap.
 
 pub(in crate::ledger) mod exclusive_project;
+mod lost_project;
 pub(in crate::ledger) mod sample_gate;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use crate::ledger::model::tag::Tag;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::write::catch_up::ledger_gap::find_gap;
 use crate::ledger::write::claim::sample_gate::SampleGate;
 use crate::ledger::write::credits::CreditBudget;
 use crate::ledger::write::lease::BatchLease;
@@ -388,6 +390,9 @@ impl WriteOp for ClaimSubmissions {
             counted.drafted =
                 db.fetch_value(&COUNT_DRAFTED_SELECTED, binds![self.batch.0, selection.0]).await?;
         }
+        if let Some(behind) = find_gap(db, &counted.name).await? {
+            return Err(behind);
+        }
         let wanted = self.capacity.sample_count;
         let gate = SampleGate::read(&mut *db, self.batch, wanted, self.step).await?;
         let (max, block) = self.capacity.available(self.step, &counted);
@@ -408,6 +413,7 @@ impl WriteOp for ClaimSubmissions {
         } else {
             ClaimBlock::NothingDue
         };
+        self.leave_out_found(db, &counted.name, &mut queue).await?;
         let block = if self.truncate_to_budget(db, &mut queue).await? {
             block
         } else {

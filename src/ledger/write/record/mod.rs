@@ -17,6 +17,7 @@ use crate::ledger::model::state::{JobState, Transition};
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::write::catch_up::ledger_gap::gap_as_cause;
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::record::write::{EvaluatedUpdate, RecordedEvent};
 use crate::ledger::write::write_op::WriteOp;
@@ -93,7 +94,7 @@ impl WriteOp for RecordUpdate {
         let (mut recorded, evaluated) = match self.evaluate(loaded) {
             Ok((recorded, Some(evaluated))) => (recorded, evaluated),
             Ok((recorded, None)) => return Ok(Ok(recorded)),
-            Err(rejection) => return Ok(Err(rejection)),
+            Err(rejection) => return Ok(Err(gap_as_cause(db, rejection).await)),
         };
         evaluated.write(&mut *db).await?;
         if let Some(state) = evaluated.reuse_video(db).await? {

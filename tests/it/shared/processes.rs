@@ -1,0 +1,119 @@
+//! Real processes on a shared ledger: killed, frozen, and left by their server. Nothing is paid twice, and
+//! no row is lost.
+
+use std::process::Command;
+use std::time::Duration;
+
+use callsheet::sandbox::{ListFilter, SandboxSettings};
+
+use crate::support::postgres_server::{PostgresServer, TestDatabase};
+use crate::support::test_cli::{CommandOutput, LIMITS, RunningCommand, TestCli};
+
+/// A batch whose ledger is on a server, and two machines that run it.
+struct TwoMachines {
+    office: TestCli,
+    database: TestDatabase,
+    rows: usize,
+}
+
+impl TwoMachines {
+    async fn start(database: TestDatabase, rows: usize) -> Self {
+        let studio = "submission = 'one-step'";
+        let lists_all = |settings: &mut SandboxSettings| {
+            settings.switches.list.include = ListFilter::All;
+        };
+        let office = TestCli::with_settings(rows, studio, lists_all).await;
+        let limits = LIMITS
+            .replace("settle_after = '1s'", "settle_after = '5m'")
+            .replace("in_flight = 32", "in_flight = 2");
+        office.write_batch(studio, &format!("{limits}\n[vendor]\nlist = 'everything'\n"));
+        Self { office, database, rows }
+    }
+
+    /// Begins a run, and returns it when this many videos are paid for.
+    async fn begin(&self, renders: u64) -> RunningCommand {
+        let url = self.database.url();
+        let args = ["--ledger", url.as_str(), "run", "b.toml", "--yes"];
+        let run = self.office.start(&mut self.office.command(&args));
+        self.office.sandbox.wait_until(|sandbox| sandbox.render_count() >= renders).await;
+        run
+    }
+
+    /// Takes the batch over as another machine, whose lease is free at once, and finishes it. Rows whose
+    /// request may not have been sent wait for the quiet wait.
+    fn take_over(&self) -> CommandOutput {
+        self.database.query("update callsheet.batch_lease set until = 0");
+        let url = self.database.url();
+        let ended = self.office.run(&[
+            "--ledger",
+            &url,
+            "run",
+            "b.toml",
+            "--yes",
+            "--no-wait",
+            "--no-canary",
+        ]);
+        assert!(matches!(ended.code, Some(0 | 6)), "{ended:?}");
+        ended
+    }
+
+    fn assert_nothing_lost(&self) {
+        let states = self.office.assert_guarantees(self.rows);
+        let done = states.iter().filter(|state| *state == "done").count();
+        let uncertain = states.iter().filter(|state| *state == "uncertain").count();
+        assert_eq!(done + uncertain, self.rows, "{states:?}");
+        assert!(uncertain <= 2, "{states:?}");
+    }
+}
+
+fn signal(run: &RunningCommand, name: &str) {
+    let pid = run.child.id().to_string();
+    assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machine_that_is_killed_is_replaced_by_another_one() {
+    let Some(database) = TestDatabase::create() else { return };
+    let machines = TwoMachines::start(database, 30).await;
+    let mut killed = machines.begin(12).await;
+    signal(&killed, "-9");
+    killed.child.wait().unwrap();
+    machines.take_over();
+    machines.assert_nothing_lost();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machine_that_was_frozen_past_its_lease_sends_nothing_when_it_wakes() {
+    let Some(database) = TestDatabase::create() else { return };
+    let machines = TwoMachines::start(database, 30).await;
+    let frozen = machines.begin(8).await;
+    signal(&frozen, "-STOP");
+    machines.take_over();
+    let renders = machines.office.sandbox.render_count();
+    signal(&frozen, "-CONT");
+    let ended = frozen.wait();
+    assert!(!matches!(ended.code, Some(0)), "{ended:?}");
+    assert_eq!(machines.office.sandbox.render_count(), renders, "the frozen machine paid");
+    machines.assert_nothing_lost();
+}
+
+/// As many rounds as `CALLSHEET_TEST_ROUNDS` says.
+fn rounds() -> u32 {
+    std::env::var("CALLSHEET_TEST_ROUNDS").ok().and_then(|set| set.parse().ok()).unwrap_or(2)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_is_killed_during_a_run_loses_and_repeats_nothing() {
+    let Some(mut server) = PostgresServer::start_another("-killed") else { return };
+    let machines = TwoMachines::start(server.create_database(), 30).await;
+    let run = machines.begin(2).await;
+    for round in 0..rounds() {
+        let pause = 150 + u64::from(round * 97 % 400);
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        server.kill();
+        server = server.restart();
+    }
+    let ended = run.wait();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(machines.office.assert_guarantees(30), ["done"; 30]);
+}
