@@ -9,7 +9,7 @@ async fn identity_survives_reopening_and_copying_and_no_two_ledgers_share_it() {
     assert_ne!(&identity, other.ledger.identity());
     assert_ne!(identity.tag_secret.as_bytes(), other.ledger.identity().tag_secret.as_bytes());
     let copy = test.dir.path().join("copy.db");
-    test.ledger.back_up(&copy, jiff::Timestamp::UNIX_EPOCH).await.unwrap();
+    test.ledger.back_up(&copy, Timestamp::UNIX_EPOCH).await.unwrap();
     let copy = Ledger::open(&copy, Durability::PowerLoss).await.unwrap();
     assert_eq!(copy.identity(), &identity);
     assert_eq!(test.reopen().await.ledger.identity(), &identity);

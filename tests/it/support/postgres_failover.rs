@@ -83,8 +83,12 @@ impl PostgresServer {
 
     /// Starts a server again that was killed.
     pub(crate) fn restart(&self) -> &'static Self {
-        // The processes of the killed server end by themselves, and it refuses to start before.
+        // Its other processes end by themselves. The killed one is not reaped before the tests end, and
+        // these files would let it count as running.
         std::thread::sleep(Duration::from_millis(500));
+        for lock in ["data/postmaster.pid", ".s.PGSQL.5432.lock"] {
+            let _ = fs::remove_file(self.folder.join(lock));
+        }
         Box::leak(Box::new(Self::launch(self.folder.clone(), &self.programs)))
     }
 

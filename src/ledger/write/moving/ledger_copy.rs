@@ -279,7 +279,7 @@ async fn hash_table(
         }
         rows += page.len() as i64;
         for (name, value) in page.iter().flat_map(|ColumnValues(values)| values) {
-            hash_text(&mut hasher, name);
+            hash_bytes(&mut hasher, "c", name.as_bytes());
             hash_value(&mut hasher, value);
         }
     }
@@ -288,19 +288,20 @@ async fn hash_table(
 
 fn hash_value(hasher: &mut blake3::Hasher, value: &ColumnValue) {
     match value {
-        ColumnValue::Null => drop(hasher.update(b"n")),
-        ColumnValue::Int(number) => drop(hasher.update(b"i").update(&number.to_le_bytes())),
-        ColumnValue::Real(number) => drop(hasher.update(b"r").update(&number.to_le_bytes())),
+        ColumnValue::Null => hash_bytes(hasher, "n", &[]),
+        ColumnValue::Int(number) => hash_bytes(hasher, "i", &number.to_le_bytes()),
+        ColumnValue::Real(number) => hash_bytes(hasher, "r", &number.to_le_bytes()),
         // A server takes no NUL; see `postgres_arguments`.
-        ColumnValue::Text(text) => hash_text(hasher.update(b"t"), &text.replace('\0', "\u{fffd}")),
-        ColumnValue::Bytes(bytes) => {
-            drop(hasher.update(b"b").update(&(bytes.len() as u64).to_le_bytes()).update(bytes));
+        ColumnValue::Text(text) => {
+            hash_bytes(hasher, "t", text.replace('\0', "\u{fffd}").as_bytes());
         }
+        ColumnValue::Bytes(bytes) => hash_bytes(hasher, "b", bytes),
     }
 }
 
-fn hash_text(hasher: &mut blake3::Hasher, text: &str) {
-    hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+/// Adds bytes of a kind, with their length.
+fn hash_bytes(hasher: &mut blake3::Hasher, kind: &str, bytes: &[u8]) {
+    hasher.update(kind.as_bytes()).update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
 }
 
 #[cfg(test)]
@@ -308,13 +309,15 @@ mod tests {
     use super::*;
     use crate::ledger::Durability;
 
+    static NAMES: Statement = Statement::new(
+        "select name from sqlite_schema where type = 'table' and name not like 'sqlite%'",
+    );
+
     #[tokio::test]
     async fn every_table_is_copied_or_left_out_on_purpose() {
         let dir = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open(dir.path().join("l.db"), Durability::ProcessDeath).await.unwrap();
-        static NAMES: Statement = Statement::new(
-            "select name from sqlite_schema where type = 'table' and name not like 'sqlite%'",
-        );
+        let file = dir.path().join("l.db");
+        let ledger = Ledger::open(&file, Durability::ProcessDeath).await.unwrap();
         let names: Vec<(String,)> = ledger.readers.fetch_all(&NAMES, binds![]).await.unwrap();
         let known =
             |name: &str| TABLES.iter().any(|table| table.name == name) || LEFT_OUT.contains(&name);
