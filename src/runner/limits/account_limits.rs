@@ -253,6 +253,12 @@ mod tests {
         assert!(limits.try_acquire_turn().is_some());
     }
 
+    #[derive(Clone, Copy)]
+    struct RatePair {
+        requests: Rate,
+        submits: Rate,
+    }
+
     /// What the processes of an account sent, in order.
     #[derive(Debug, Default)]
     struct SentRequests {
@@ -300,11 +306,40 @@ mod tests {
         sent
     }
 
-    async fn send_in_processes(
-        requests: Rate,
-        submits: Rate,
+    /// Claims and sends as the submit loop does, with claims that take up to 8 ms.
+    async fn submit_until(
+        end: Duration,
+        limits: AccountLimits,
+        clock: Clock,
+        seed: u64,
+    ) -> SentRequests {
+        let _busy = clock.busy();
+        let (mut sent, mut rng) = (SentRequests::default(), StdRng::seed_from_u64(seed));
+        while clock.awake_time() < end {
+            let wait = limits.time_until_paid_permit().await.saturating_sub(limits.claim_lead());
+            if !wait.is_zero() {
+                clock.idle(clock.sleep(wait)).await;
+                continue;
+            }
+            let (began, claimed) = (clock.awake_time(), limits.claimable_permits().unwrap());
+            let claim_time = Duration::from_micros(rng.random_range(1000..8000));
+            clock.idle(clock.sleep(claim_time)).await;
+            for _ in 0..claimed {
+                let Ok(permit) = limits.take_paid_permit().await else { continue };
+                let now = clock.awake_time();
+                sent.paid.extend((now <= permit.until).then_some(permit.from.max(now)));
+            }
+            limits.note_claim_time(clock.awake_time() - began);
+        }
+        sent
+    }
+
+    /// Runs one of the two above in several processes of one account, in simulated time.
+    async fn send_in_processes<F: Future<Output = SentRequests> + Send + 'static>(
+        rates: RatePair,
         processes: usize,
         seed: u64,
+        send: impl Fn(AccountLimits, Clock, u64) -> F,
     ) -> SentRequests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("l.db");
@@ -314,9 +349,10 @@ mod tests {
             let ledger = Ledger::open(&file, Durability::ProcessDeath).await.unwrap();
             let account = "0123456789abcdef0123456789abcdef".to_owned();
             let source = SlotSource { ledger, account, member: process.to_string() };
-            let limits = AccountLimits::shared_through(source, requests, submits, &clock);
+            let limits =
+                AccountLimits::shared_through(source, rates.requests, rates.submits, &clock);
             let seed = seed.wrapping_add(process as u64);
-            tasks.push(tokio::spawn(send_until(WINDOW * 4, limits, clock.clone(), seed)));
+            tasks.push(tokio::spawn(send(limits, clock.clone(), seed)));
         }
         simulated.drive(Duration::MAX).await;
         let mut sent = SentRequests::default();
@@ -328,14 +364,39 @@ mod tests {
 
     const WINDOW: Duration = Duration::from_secs(2);
 
-    fn most_in_a_window(times: &[Duration]) -> u32 {
+    fn most_in_a_window(times: &[Duration], window: Duration) -> u32 {
         let until = |at: Duration| times.partition_point(|time| *time < at);
-        let most = times.iter().map(|at| until(*at + WINDOW) - until(*at)).max();
+        let most = times.iter().map(|at| until(*at + window) - until(*at)).max();
         u32::try_from(most.unwrap_or(0)).unwrap()
     }
 
     fn rate(count: u32) -> Rate {
         Rate::Per { count: count.try_into().unwrap(), period: WINDOW }
+    }
+
+    #[tokio::test]
+    async fn processes_of_an_account_use_its_rate_although_claims_take_time() {
+        for (processes, submits, requests, window_s) in [
+            (1, "30/min", "120/min", 60),
+            (1, "20/s", "500/s", 1),
+            (1, "100/s", "500/s", 1),
+            (3, "120/min", "500/s", 60),
+            (3, "20/s", "500/s", 1),
+        ] {
+            let rates =
+                RatePair { requests: requests.parse().unwrap(), submits: submits.parse().unwrap() };
+            let (window, end) = (Duration::from_secs(window_s), Duration::from_secs(240));
+            let sent = send_in_processes(rates, processes, 7, |limits, clock, seed| {
+                submit_until(end, limits, clock, seed)
+            })
+            .await;
+            let Rate::Per { count, .. } = rates.submits else { unreachable!() };
+            let most = most_in_a_window(&sent.paid, window);
+            assert!(most <= count.get(), "{processes} at {submits}: {most} in a window");
+            let used = sent.paid.iter().filter(|at| **at < end).count() as f64
+                / (f64::from(count.get()) * end.as_secs_f64() / window.as_secs_f64());
+            assert!(used >= 0.99, "{processes} at {submits}: {used}");
+        }
     }
 
     proptest! {
@@ -345,10 +406,13 @@ mod tests {
             requests in 2..120_u32, submits in 2..60_u32, processes in 1..4_usize, seed in any::<u64>(),
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let sending = send_in_processes(rate(requests), rate(submits), processes, seed);
+            let rates = RatePair { requests: rate(requests), submits: rate(submits) };
+            let sending = send_in_processes(rates, processes, seed, |limits, clock, seed| {
+                send_until(WINDOW * 4, limits, clock, seed)
+            });
             let sent = runtime.unwrap().block_on(sending);
             prop_assert!(!sent.paid.is_empty());
-            let (paid, all) = (most_in_a_window(&sent.paid), most_in_a_window(&sent.all));
+            let (paid, all) = (most_in_a_window(&sent.paid, WINDOW), most_in_a_window(&sent.all, WINDOW));
             prop_assert!(paid <= submits, "{paid} paid");
             prop_assert!(all <= requests, "{all} in all");
         }

@@ -22,8 +22,8 @@ use crate::support::postgres_server::TestDatabase;
 use crate::support::tcp_proxy::TcpProxy;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
-/// Longer than any fault of these tests.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than any fault of these tests, and than a read that waits for a connection which is silently cut.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 fn server_address(url: &str) -> ServerAddress {
     LedgerAddress::parse(OsStr::new(url)).unwrap().as_server().unwrap().clone()
