@@ -65,7 +65,7 @@ struct SlotState {
     /// The first slot of the last span after which none was used.
     unused_from_us: i64,
     line_clock: LineClock,
-    /// How long the last reservations took.
+    /// How long the last reservation took.
     reserve_time: Duration,
     demand: SlotDemand,
     /// In awake time.
@@ -293,8 +293,7 @@ impl ReservedSlots {
         let awake = self.clock.awake_time();
         let mut state = self.lock_state();
         state.add(span, awake);
-        let former = state.reserve_time;
-        state.reserve_time = (awake - began).max(former - former / 8);
+        state.reserve_time = awake - began;
         Ok(())
     }
 
@@ -309,8 +308,9 @@ impl ReservedSlots {
         let unused_from_us =
             if state.slots.is_empty() { state.unused_from_us } else { last_end_us };
         let slots = state.demand.next_span(pace.span_max());
+        let now = self.clock.awake_time();
         // A slot that comes before the response would be lost.
-        let earliest = earliest.max(self.clock.awake_time() + state.reserve_time);
+        let earliest = if earliest > now { earliest } else { now + state.reserve_time };
         Some(SpanWish { slots, earliest_us: state.line_us(earliest), last_end_us, unused_from_us })
     }
 
