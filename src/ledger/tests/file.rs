@@ -8,9 +8,9 @@ use crate::ledger::read::{
     throughput,
 };
 use crate::ledger::store::statement::{SqlDialect, expand};
+use crate::ledger::write::catch_up::recheck;
 use crate::ledger::write::{
-    claim, draft_generation, due, lost_file, operator_request, recheck, record, run_stops, runs,
-    webhook,
+    claim, draft_generation, due, lost_file, operator_request, record, run_stops, runs, webhook,
 };
 
 #[tokio::test]

@@ -19,7 +19,6 @@ pub(super) mod operator_request;
 pub(super) mod pause;
 pub(super) mod prune;
 pub(super) mod rate_permit;
-pub(super) mod recheck;
 pub(super) mod record;
 pub(super) mod retry_after;
 pub(super) mod review;

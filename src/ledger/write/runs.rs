@@ -12,8 +12,8 @@ use crate::ledger::model::run_ending::RunEnding;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::write::catch_up::recheck::Recheck;
 use crate::ledger::write::lease::{BatchLease, RecoveredWork};
-use crate::ledger::write::recheck::Recheck;
 use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, Ledger};
 

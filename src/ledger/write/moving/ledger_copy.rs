@@ -41,7 +41,7 @@ macro_rules! copied_tables {
     };
 }
 
-static TABLES: [CopiedTable; 27] = copied_tables![
+static TABLES: [CopiedTable; 28] = copied_tables![
     "template" by "hash",
     "layout" by "id",
     "batch" by "id",
@@ -53,6 +53,7 @@ static TABLES: [CopiedTable; 27] = copied_tables![
     "hook" by "secret_hash",
     "hearsay" by "submission_id",
     "operator_request" by "id",
+    "audit_entry" by "id",
     "event" by "id",
     "row_without_job" by "batch_id, position",
     "floor" by "base_url",
@@ -97,7 +98,7 @@ macro_rules! raised_sequences {
     };
 }
 
-static RAISE_SEQUENCES: [Statement; 11] = raised_sequences![
+static RAISE_SEQUENCES: [Statement; 12] = raised_sequences![
     "layout",
     "batch",
     "run",
@@ -105,6 +106,7 @@ static RAISE_SEQUENCES: [Statement; 11] = raised_sequences![
     "job",
     "submission",
     "operator_request",
+    "audit_entry",
     "event",
     "share_link",
     "review_verdict",
