@@ -204,10 +204,10 @@ impl StoryboardRenderer<'_, '_> {
             Ok(payload) => {
                 warnings = merger.warnings(&payload);
                 problems = Vec::new();
-                if let Some(known) = &known {
-                    if payload.video_hash(self.resolution) == known.payload_hash {
-                        card.change_status = ChangeStatus::Unchanged;
-                    }
+                if let Some(known) = &known
+                    && payload.video_hash(self.resolution) == known.payload_hash
+                {
+                    card.change_status = ChangeStatus::Unchanged;
                 }
                 text = Some(payload.into_text());
             }

@@ -85,7 +85,7 @@ fn marked_parts(text: &str, other: &str) -> Vec<MarkedPart> {
         match parts.last_mut() {
             Some(last) if last.is_changed == is_changed => last.text.push_str(change.value()),
             Some(_) | None => {
-                parts.push(MarkedPart { is_changed, text: change.value().to_owned() })
+                parts.push(MarkedPart { is_changed, text: change.value().to_owned() });
             }
         }
     }

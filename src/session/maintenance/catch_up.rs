@@ -229,7 +229,7 @@ impl CatchUp<'_> {
     /// Stores the lost projects of an account whose batch the ledger does not have. Returns their number,
     /// and why there may be more.
     async fn compare_new(&self, batch: &Batch) -> Result<(u64, Option<String>), CommandError> {
-        let target = RunTarget::for_batch(batch)?;
+        let target = RunTarget::for_batch(batch).await?;
         let studio = target.ai_studios(batch, self.clock)?;
         let list = match studio.list_projects().await {
             Ok(list) => list,
