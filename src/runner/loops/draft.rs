@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::aistudios::{CreateRequest, StudioApi, SubmitOutcome};
 use crate::batch::{DraftBilling, ProjectNameHandling, SubmissionMode};
-use crate::ledger::{ClaimedSubmission, JobUpdate, LedgerError};
+use crate::ledger::{ClaimedSubmission, JobUpdate, LedgerError, Tag};
 use crate::payload::PreparedRequest;
 use crate::request::{PreExportStep, RequestKind};
 use crate::runner::claims::{claim_drafts, next_draft_due};
@@ -123,8 +123,18 @@ async fn send_draft_requests<S: StudioApi>(
     };
     let path = format!("editor/project/{created_id}");
     let edit = CreateRequest { path_template: "editor/project/{key}", path, body };
-    let edited = send_draft_request(run, claim, DraftRequest::Second, edit).await?;
-    Ok(edited.map(|draft_id| CreatedDraft { created_id, draft_id, guard }))
+    let Some(draft_id) = send_draft_request(run, claim, DraftRequest::Second, edit).await? else {
+        return Ok(None);
+    };
+    // A copy, or the response of another request: then this project has the text only if it was ours.
+    if guard.is_some() && draft_id != created_id && !is_own_draft(run, claim, &created_id).await {
+        let message = format!(
+            "AI Studios returned `{draft_id}` for an edit of `{created_id}`, which may be another row's"
+        );
+        retry_unpaid(run, claim, CircuitKind::Draft, FailureCause::Unknown, message).await?;
+        return Ok(None);
+    }
+    Ok(Some(CreatedDraft { created_id, draft_id, guard }))
 }
 
 /// Sends one of the free requests when its permit comes. `None` if it failed, which is recorded.
@@ -200,6 +210,20 @@ async fn claim_project_id<S: StudioApi>(
     tracing::warn!(key = claim.key, "{message}; creating another draft");
     retry_unpaid(run, claim, CircuitKind::Draft, FailureCause::Unknown, message).await?;
     Ok(None)
+}
+
+/// Returns whether a created project certainly carries the tag of this draft, where projects keep it.
+async fn is_own_draft<S: StudioApi>(
+    run: &RunContext<S>,
+    claim: &ClaimedSubmission,
+    id: &str,
+) -> bool {
+    let is_tagged = RequestKind::from_name(&claim.request).is_some_and(RequestKind::is_tagged);
+    if !is_tagged || run.settings.vendor.names == ProjectNameHandling::Changed {
+        return true;
+    }
+    let Some(Ok(project)) = run.call_api(run.studio.read_project(id)).await else { return false };
+    project.name.as_deref().and_then(Tag::find_in_name).as_ref() == Some(&claim.tag)
 }
 
 /// Returns whether a created project carries another row's tag. One that cannot be read yet does not,

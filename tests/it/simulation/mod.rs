@@ -138,6 +138,14 @@ fn permanently_rate_limited_run_ends_and_the_next_one_continues() {
     assert!(result.violations.is_empty(), "{}", result.violations.join("\n"));
 }
 
+/// Found by the soak test: a row's text went into its former draft, because a response was crossed; the
+/// crossed response to that edit then named the new draft, which had no text.
+#[test]
+fn crossed_response_to_an_edit_exports_no_project_without_its_text() {
+    let result = simulate(SimulationSetup::from_seed(412), None, false);
+    assert!(result.violations.is_empty(), "{}", result.violations.join("\n"));
+}
+
 /// Traces one seed: `CALLSHEET_SEED=123 cargo test --test it simulation::one_seed -- --nocapture`.
 #[test]
 fn one_seed() {
