@@ -23,9 +23,6 @@ use crate::session::operator::resolution::{
 };
 use crate::text::{format_credits, pluralize};
 
-/// How long a late request may take to appear in the account.
-const QUIET_TIME: &str = "an hour";
-
 /// An uncertain job with what the ledger knows about it.
 struct UncertainView {
     batch: StoredBatch,
@@ -114,8 +111,8 @@ fn evidence(view: &UncertainView) -> Markup {
                 li { div { "Copy this code: " code data-copy { "[cs:" (view.due.tag.to_string()) "]" } } }
                 li { div { "Open your projects at AI Studios, and search for it. Look at the exported videos, too." } }
                 li { div { b { "A project carries it:" } " copy its id, and choose " i { "The project is there" } "." } }
-                li { div { b { "None carries it," } " and the request is older than " (QUIET_TIME) ": choose "
-                    i { "It is certainly not there" } ". In doubt, wait: the next run checks again, free of charge." } }
+                li { div { b { "None carries it," } " and the quiet wait (" code { "settle_after" } ") is over: choose "
+                    i { "It is certainly not there" } ". If you are not sure, wait: the next run checks again, free of charge." } }
             }
         }
     }
