@@ -231,6 +231,7 @@ create index submission_project on submission (project_id) where project_id is n
 create index submission_render on submission (render_id) where render_id is not null;
 create index submission_run on submission (run_id);
 create index submission_paid on submission (paid_at) where paid_at is not null;
+create index submission_priced on submission (id) where credits > 0;
 
 alter table job add foreign key (submission_id) references submission (id)
     deferrable initially deferred;

@@ -85,9 +85,9 @@ static LAST_PAYING_RUN: Statement = Statement::new(
 static AVERAGE_CREDITS_PER_MINUTE: Statement = Statement::new(
     "-- ledger::spent, per minute
     select avg(s.credits / {greatest}(1, (v.spoken_ms + 59999) / 60000))
-    from submission s
-    join version v on v.job_id = s.job_id and v.version = s.version
-    where s.credits is not null and s.paid_at is not null",
+    from (select job_id, version, credits from submission where credits > 0
+        order by id desc limit 1000) s
+    join version v on v.job_id = s.job_id and v.version = s.version",
 );
 
 static BATCH_SPENDING: Statement = Statement::new(
@@ -149,7 +149,7 @@ impl Ledger {
         self.query_spending(&RUN_SPENDING, run).await
     }
 
-    /// Returns the assumed cost of a started minute of speech: the average of the reported costs.
+    /// Returns the assumed cost of a started minute of speech: the average of the last reported costs.
     pub async fn credits_per_minute(&self) -> Result<f64, LedgerError> {
         let heard: Option<f64> =
             self.readers.fetch_value(&AVERAGE_CREDITS_PER_MINUTE, binds![]).await?;

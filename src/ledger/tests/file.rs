@@ -265,6 +265,8 @@ async fn every_statement_is_valid_for_the_schema() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ledger");
     let (temporary, statements): (Vec<_>, Vec<_>) = statement_literals(&folder)
         .into_iter()
+        // Only a server describes its columns in this way.
+        .filter(|text| !text.contains("information_schema"))
         .map(|text| expand(&text, SqlDialect::Sqlite))
         .partition(|statement| statement.contains("create temp table"));
     assert_eq!((temporary.len(), statements.len() > 100), (1, true), "{}", statements.len());

@@ -210,15 +210,6 @@ async fn a_file_name_needs_all_of_its_cells_and_every_collision_is_listed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_changed_file_pattern_keeps_the_names_of_planned_videos_and_says_so() {
-    let office = rendered_cli(2).await;
-    let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
-    office.write("b.toml", &batch.replace("key = 'key'", "key = 'key'\nfile = 'x-{{key}}.mp4'"));
-    let plan = office.run(&["plan", "b.toml", "--offline"]);
-    assert!(plan.stdout.contains("2 videos keep the file name of the earlier plan"), "{plan:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_problem_of_a_row_is_reported_once_for_all_variants() {
     let office = TestCli::new(1).await;
     let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
