@@ -13,7 +13,7 @@ use crate::runner::context::RunContext;
 
 /// Drafts claimed together. They are free, and each waits for its own permit.
 const DRAFTS_PER_CLAIM: u32 = 8;
-/// Paid requests claimed together at most: one commit for many intents.
+/// Paid requests claimed together if no rate is set: one commit for many intents.
 const UNLIMITED_PER_CLAIM: u32 = 256;
 
 /// Claims jobs whose free draft is to be created.
@@ -29,8 +29,9 @@ pub(super) async fn claim_drafts<S: StudioApi>(
 pub(super) async fn claim_paid<S: StudioApi>(
     run: &RunContext<S>,
 ) -> Result<Vec<ClaimedSubmission>, LedgerError> {
-    let permits = run.limits.account.claimable_permits().unwrap_or(UNLIMITED_PER_CLAIM);
-    let claim_max = permits.min(UNLIMITED_PER_CLAIM);
+    let submits = run.limits.account.submit_limiter().burst();
+    let requests = run.limits.account.request_limiter().burst();
+    let claim_max = submits.into_iter().chain(requests).min().unwrap_or(UNLIMITED_PER_CLAIM);
     let (capacity, now) = (claim_capacity(run, claim_max), run.clock.now());
     let ledger_changes = &run.progress.ledger_changes;
     let changes_before = ledger_changes.change_count();

@@ -1,9 +1,9 @@
-//! Several processes that use one account through one ledger: one rate, one retry-after, and one cap on
+//! Several processes that use one account through one ledger: one rate, and one cap on
 //! credits, whichever store holds the ledger.
 
 use std::time::Duration;
 
-use callsheet::sandbox::{FaultRules, RequestLogEntry};
+use callsheet::sandbox::RequestLogEntry;
 
 use crate::support::postgres_server::TestDatabase;
 use crate::support::test_cli::{LIMITS, RunningCommand, TestCli};
@@ -114,26 +114,6 @@ async fn processes_of_one_account_together_never_exceed_its_rate_at_ai_studios()
         let times = account.create_times(processes, count).await;
         let most = most_in_a_window(&times, Duration::from_secs(5));
         assert!(most <= 40, "{store:?}: {most} in a window");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn retry_after_that_one_process_receives_holds_back_all_processes_of_the_account() {
-    for store in STORES {
-        let Some(account) = SharedAccount::new(store, 2, 40, &limits("10/s")).await else { return };
-        account.plan(2);
-        let _runs = [account.command("run", 0), account.command("run", 1)];
-        let sandbox = &account.office.sandbox;
-        sandbox.wait_until(|sandbox| sandbox.render_count() >= 5).await;
-        sandbox.set_faults(FaultRules::parse("rate-limit=create:1@seconds").unwrap());
-        sandbox.wait_until(|sandbox| sandbox.counters().request_count("create") >= 12).await;
-        let creates = account.creates();
-        let limited = creates.iter().position(|request| request.status == 429).unwrap();
-        // Those that were on their way already are no breach.
-        let from = creates[limited].at_ms + 500;
-        let early: Vec<_> =
-            creates.iter().filter(|request| (from..from + 1400).contains(&request.at_ms)).collect();
-        assert!(early.is_empty(), "{store:?}: {early:?} after {:?}", creates[limited]);
     }
 }
 

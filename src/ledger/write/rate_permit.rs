@@ -44,10 +44,9 @@ static DELETE_FORMER_MEMBERS: Statement = Statement::new(
     delete from account_member where account = $1 and kind = $2 and (until_us < $3 or until_us > $4)",
 );
 
-static READ_MEMBERS: Statement = Statement::new(
-    "-- ledger::reserve_rate_span, members
-    select max(interval_us) as slowest_us, count(*) as member_count
-    from account_member where account = $1 and kind = $2",
+static FIND_SLOWEST: Statement = Statement::new(
+    "-- ledger::reserve_rate_span, the slowest
+    select max(interval_us) from account_member where account = $1 and kind = $2",
 );
 
 static INSERT_TIME_LINE: Statement = Statement::new(
@@ -58,16 +57,11 @@ static INSERT_TIME_LINE: Statement = Statement::new(
 
 static RESERVE: Statement = Statement::new(
     "-- ledger::reserve_rate_span
-    update account_rate set next_free_us = $4 + {greatest}($3, $9,
+    update account_rate set next_free_us = $4 + {greatest}($3,
         case when next_free_us = $7 then $8 when next_free_us > $5 then $3 else next_free_us end,
         case when floor_us > $6 then $3 else floor_us end)
     where account = $1 and kind = $2
     returning next_free_us",
-);
-
-static READ_FLOOR: Statement = Statement::new(
-    "-- ledger::rate_floor
-    select max(floor_us) from account_rate where account = $1",
 );
 
 static RAISE_FLOOR: Statement = Statement::new(
@@ -87,6 +81,8 @@ pub enum RateKind {
 }
 
 impl RateKind {
+    const ALL: [Self; 2] = [Self::Requests, Self::Submits];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Requests => "requests",
@@ -95,9 +91,9 @@ impl RateKind {
     }
 }
 
-/// The rate of one process.
+/// A wish for slots.
 #[derive(Clone, Debug)]
-pub struct RateMember {
+pub struct RateSpanRequest {
     /// The account's fingerprint.
     pub account: String,
     /// The requests.
@@ -106,37 +102,24 @@ pub struct RateMember {
     pub member: String,
     /// The time between two requests at this process's own rate.
     pub interval: Duration,
-}
-
-/// A wish for slots. Times are in microseconds by the clock of the ledger.
-#[derive(Clone, Debug)]
-pub struct RateSpanRequest {
-    /// Who asks.
-    pub member: RateMember,
     /// How many slots.
     pub slots: u32,
-    /// The earliest time of the first.
-    pub earliest_us: i64,
-    /// The end of this process's last span; 0 if it has none.
+    /// The end of this process's last span, in microseconds by the clock of the ledger; 0 if it has none.
     pub last_end_us: i64,
     /// The first slot of that span after which none was used. Slots are given back if no other process
     /// has reserved any after them.
     pub unused_from_us: i64,
 }
 
-/// Reserved slots. Times are in microseconds by the clock of the ledger.
+/// Reserved slots: the first after `wait`, the others one `interval` apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateSpan {
-    /// The time of the reservation.
-    pub now_us: i64,
-    /// The first slot.
-    pub start_us: i64,
+    /// The time from the request to the first slot.
+    pub wait: Duration,
     /// The time between two slots, at the slowest rate of all processes.
-    pub interval_us: i64,
-    /// The end of the span: the first slot that another process may reserve.
+    pub interval: Duration,
+    /// The end of the span, in microseconds by the clock of the ledger.
     pub end_us: i64,
-    /// Whether no other process uses the rate now.
-    pub is_sole_member: bool,
 }
 
 struct ReserveRateSpan {
@@ -144,38 +127,32 @@ struct ReserveRateSpan {
     now: Timestamp,
 }
 
-#[derive(sqlx::FromRow)]
-struct RateMembers {
-    slowest_us: i64,
-    member_count: i64,
-}
-
 impl WriteOp for ReserveRateSpan {
     type Output = RateSpan;
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<RateSpan, LedgerError> {
-        let RateSpanRequest { member, slots, earliest_us, .. } = &self.request;
-        let (account, kind) = (member.account.as_str(), member.kind.as_str());
+        let RateSpanRequest { account, kind, member, interval, slots, .. } = &self.request;
+        let (account, kind) = (account.as_str(), kind.as_str());
         let now = store_time(db, self.now).await?;
-        set_member(db, member, now).await?;
-        let members: RateMembers =
-            db.fetch_optional(&READ_MEMBERS, binds![account, kind]).await?.ok_or_else(no_row)?;
+        let own = as_micros(*interval).max(1);
+        let until = now + MEMBER_TIME_US.max(own.saturating_mul(MEMBER_INTERVALS));
+        db.execute(&SET_MEMBER, binds![account, kind, member, own, until]).await?;
+        db.execute(&DELETE_FORMER_MEMBERS, binds![account, kind, now, now + PAUSE_MAX_US]).await?;
+        let slowest: i64 = db.fetch_value(&FIND_SLOWEST, binds![account, kind]).await?;
         db.execute(&INSERT_TIME_LINE, binds![account, kind]).await?;
-        let interval_us = members.slowest_us;
-        let span = interval_us.saturating_mul(i64::from(*slots));
-        let ahead = now + AHEAD_MAX_US.max(interval_us.saturating_mul(AHEAD_INTERVALS_MAX));
+        let span = slowest.saturating_mul(i64::from(*slots));
+        let ahead = now + AHEAD_MAX_US.max(slowest.saturating_mul(AHEAD_INTERVALS_MAX));
         let floor_max = now + PAUSE_MAX_US;
-        let earliest = (*earliest_us).min(now + AHEAD_MAX_US);
         let (last, unused) = (self.request.last_end_us, self.request.unused_from_us);
-        let binds = binds![account, kind, now, span, ahead, floor_max, last, unused, earliest];
+        let binds = binds![account, kind, now, span, ahead, floor_max, last, unused];
         let end_us: i64 = db.fetch_value(&RESERVE, binds).await?;
-        let is_sole_member = members.member_count == 1;
-        Ok(RateSpan { now_us: now, start_us: end_us - span, interval_us, end_us, is_sole_member })
+        let wait = from_micros(end_us - span - now);
+        Ok(RateSpan { wait, interval: from_micros(slowest), end_us })
     }
 }
 
 struct RaiseRateFloor {
-    members: Vec<RateMember>,
+    account: String,
     pause: Duration,
     now: Timestamp,
 }
@@ -186,33 +163,13 @@ impl WriteOp for RaiseRateFloor {
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
         let now = store_time(db, self.now).await?;
         let until = now.saturating_add(as_micros(self.pause));
-        for member in &self.members {
-            let (account, kind) = (member.account.as_str(), member.kind.as_str());
-            set_member(db, member, now).await?;
+        for kind in RateKind::ALL {
+            let (account, kind) = (self.account.as_str(), kind.as_str());
             db.execute(&INSERT_TIME_LINE, binds![account, kind]).await?;
             db.execute(&RAISE_FLOOR, binds![account, kind, until, now + PAUSE_MAX_US]).await?;
         }
         Ok(())
     }
-}
-
-/// Records the rate of a process, and forgets those of processes that have ended.
-async fn set_member(
-    db: &mut StoreConnection,
-    member: &RateMember,
-    now: i64,
-) -> Result<(), LedgerError> {
-    let RateMember { account, kind, member, interval } = member;
-    let (account, kind) = (account.as_str(), kind.as_str());
-    let own = as_micros(*interval).max(1);
-    let until = now + MEMBER_TIME_US.max(own.saturating_mul(MEMBER_INTERVALS));
-    db.execute(&SET_MEMBER, binds![account, kind, member, own, until]).await?;
-    db.execute(&DELETE_FORMER_MEMBERS, binds![account, kind, now, now + PAUSE_MAX_US]).await?;
-    Ok(())
-}
-
-fn no_row() -> LedgerError {
-    LedgerError::from(sqlx::Error::RowNotFound)
 }
 
 /// Returns the time that all processes of this ledger share: the machine's, or the server's.
@@ -227,6 +184,10 @@ fn as_micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(PAUSE_MAX_US).min(PAUSE_MAX_US)
 }
 
+fn from_micros(micros: i64) -> Duration {
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
 impl Ledger {
     /// Reserves slots of an account's rate.
     pub async fn reserve_rate_span(
@@ -237,22 +198,15 @@ impl Ledger {
         self.writer.execute(ReserveRateSpan { request, now }).await
     }
 
-    /// Reserves no slot of an account before `pause` is over, for any process, and records the rates
-    /// of this process, which are lower from now on. Never shortens an earlier plausible floor.
+    /// Reserves no slot of the account before `pause` is over, for any process. Never shortens an
+    /// earlier plausible floor.
     pub async fn raise_rate_floor(
         &self,
-        members: Vec<RateMember>,
+        account: &str,
         pause: Duration,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        self.writer.execute(RaiseRateFloor { members, pause, now }).await
-    }
-
-    /// Returns the time before which nothing may be sent to the account, in microseconds by the clock
-    /// of the ledger. Times that are implausibly far ahead are returned as well.
-    pub async fn rate_floor(&self, account: &str) -> Result<Option<i64>, LedgerError> {
-        let floor: Option<Option<i64>> =
-            self.readers.find_value(&READ_FLOOR, binds![account]).await?;
-        Ok(floor.flatten())
+        let account = account.to_owned();
+        self.writer.execute(RaiseRateFloor { account, pause, now }).await
     }
 }

@@ -13,7 +13,7 @@ use crate::runner::context::RunContext;
 use crate::runner::evidence::project_index::ProjectIndex;
 use crate::runner::limits::circuit_breaker::{CircuitKind, FailureCause};
 use crate::runner::limits::halt::Halt;
-use crate::runner::limits::permits::{take_permit, wait_for_permit};
+use crate::runner::limits::permits::{acquire_permits, is_within_intent_age};
 use crate::runner::webhook_urls::redact_secret;
 
 /// The outcome of a resent export.
@@ -52,15 +52,18 @@ pub(in crate::runner) async fn resend_export<S: StudioApi>(
 ) -> Result<ResendOutcome, LedgerError> {
     let Some(project_id) = due.project_id.clone() else { return Ok(ResendOutcome::NotSent) };
     run.ledger.ensure_in_place()?;
-    if run.ledger.is_paused(run.batch).await? || !has_in_flight_capacity(run).await? {
+    if run.ledger.is_paused(run.batch).await?
+        || !has_in_flight_capacity(run).await?
+        || !acquire_permits(run, read_at).await
+    {
         return Ok(ResendOutcome::NotSent);
     }
-    let Some(permit) = take_permit(run, read_at).await else { return Ok(ResendOutcome::NotSent) };
     // This request may be the one that arrives, so it needs a callback URL as well.
     let secret = callbacks::add_callback_secret(run, due).await?;
     let webhook_url = callbacks::webhook_url(run, secret.as_ref());
     let export = ProjectExport { project_id: project_id.clone(), webhook_url };
-    if !wait_for_permit(run, permit, read_at).await? {
+    run.ledger.ensure_leases_held().await?;
+    if !is_within_intent_age(run, read_at) {
         return Ok(ResendOutcome::NotSent);
     }
     let outcome = run.studio.export_project(export).await;

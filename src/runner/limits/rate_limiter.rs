@@ -1,99 +1,146 @@
 //! The rate limiter of an account: how often requests may be sent, and the retry-after floor before
 //! which none may.
 //!
-//! Permits are slots of a time line, so that they are known before they come: what a request needs is
-//! done before its slot, and the request is sent at it. A "too many requests" halves the rate;
-//! successes regain it slowly. The slots come from [`ReservedSlots`], alone or shared with other
-//! processes.
+//! A permit is acquired immediately before its request is sent, never before the intent's commit: a
+//! slow commit would otherwise move two requests into one window. A "too many requests" halves the
+//! rate; successes regain it slowly.
 //!
-//! Invariant: no interval as long as the rate's period contains more requests than the rate.
+//! A permit that comes a little late does not delay the next one, so that the rate is used although
+//! timers and commits take time. If the account's rate is shared with other processes, a permit also
+//! needs one of the slots that the ledger has reserved for this process.
 
+use std::num::NonZeroU32;
+use std::ops::Add;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use governor::clock::{Clock as GovernorClock, Reference};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+
 use crate::batch::Rate;
 use crate::clock::Clock;
-use crate::ledger::{RateKind, RateMember};
-use crate::runner::limits::reserved_slots::{ReservedSlots, SlotPace, SlotSource};
+use crate::runner::limits::reserved_slots::{ReservedSlots, SlotSource};
 
 /// The part of a rate that is left unused, so that no window exceeds it: 0.6 %, where 1 % is acceptable.
 const RATE_MARGIN: f64 = 0.006;
-/// The part of a window by which a permit may be used late. Less than the margin: the rest allows for
-/// requests that overtake each other on their way.
+/// The part of a window by which a permit may be late without delaying the next one. Less than the
+/// margin: the rest allows for requests that overtake each other on their way.
 const LATENESS: f64 = 0.004;
-/// The longest part of a window for which a permit is held until that of another rate comes.
-const HOLD_MAX: f64 = 0.1;
+/// The unit in which governor counts a permit, so that a fraction of one can be made up for.
+const CELLS_PER_PERMIT: u32 = 1000;
+const CELLS_OF_ONE: NonZeroU32 = NonZeroU32::MIN.saturating_add(CELLS_PER_PERMIT - 1);
 /// The lowest fraction to which a rate is reduced.
 const RATE_FRACTION_MIN: f64 = 1.0 / 64.0;
 /// Successes that regain a tenth of the rate.
 const SUCCESSES_TO_REGAIN: u32 = 10;
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct AwakeInstant(Duration);
+
+impl Add<Nanos> for AwakeInstant {
+    type Output = Self;
+
+    fn add(self, span: Nanos) -> Self {
+        Self(self.0 + Duration::from(span))
+    }
+}
+
+impl Reference for AwakeInstant {
+    fn duration_since(&self, earlier: Self) -> Nanos {
+        self.0.saturating_sub(earlier.0).into()
+    }
+
+    fn saturating_sub(&self, span: Nanos) -> Self {
+        Self(self.0.saturating_sub(span.into()))
+    }
+}
+
+/// Lets governor use the clock that is passed in.
+#[derive(Clone, Debug)]
+struct AwakeClock(Clock);
+
+impl GovernorClock for AwakeClock {
+    type Instant = AwakeInstant;
+
+    fn now(&self) -> AwakeInstant {
+        AwakeInstant(self.0.awake_time())
+    }
+}
+
+type GovernorLimiter =
+    RateLimiter<NotKeyed, InMemoryState, AwakeClock, NoOpMiddleware<AwakeInstant>>;
+
 /// One rate, shared by all callers.
 #[derive(Debug)]
 pub(in crate::runner) struct AccountRateLimiter {
     clock: Clock,
-    kind: RateKind,
     rate: Rate,
     state: Mutex<LimiterState>,
-    slots: ReservedSlots,
+    /// The slots of this process, if the rate is shared with others.
+    slots: Option<ReservedSlots>,
 }
 
 #[derive(Debug)]
 struct LimiterState {
+    governor: Option<GovernorLimiter>,
     /// 1 for the full rate.
     rate_fraction: f64,
     successes: u32,
     retry_after_floor: Duration,
+    burst: u32,
+    interval: Duration,
+    lateness: Duration,
+    next_free: Duration,
 }
 
 impl AccountRateLimiter {
-    pub(in crate::runner) fn new(kind: RateKind, rate: Rate, clock: Clock) -> Self {
-        let state =
-            LimiterState { rate_fraction: 1.0, successes: 0, retry_after_floor: Duration::ZERO };
-        let slots = ReservedSlots::new(clock.clone());
-        Self { clock, kind, rate, state: Mutex::new(state), slots }
+    pub(in crate::runner) fn new(rate: Rate, clock: Clock) -> Self {
+        let state = LimiterState {
+            governor: None,
+            rate_fraction: 1.0,
+            successes: 0,
+            retry_after_floor: Duration::ZERO,
+            burst: 1,
+            interval: Duration::ZERO,
+            lateness: Duration::ZERO,
+            next_free: Duration::ZERO,
+        };
+        let limiter = Self { clock, rate, state: Mutex::new(state), slots: None };
+        limiter.rebuild_governor(&mut limiter.lock_state());
+        limiter
     }
 
     /// Shares the rate with all processes that reserve its slots in the same ledger.
     pub(in crate::runner) fn shared_through(self, source: SlotSource) -> Self {
-        Self { slots: self.slots.shared_through(source), ..self }
+        let slots = match self.rate {
+            Rate::Unlimited => None,
+            Rate::Per { .. } => Some(ReservedSlots::new(source, self.clock.clone())),
+        };
+        Self { slots, ..self }
     }
 
     fn lock_state(&self) -> MutexGuard<'_, LimiterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the pace of the present rate; `None` if it is unlimited.
-    fn pace(&self) -> Option<SlotPace> {
-        let Rate::Per { count, period } = self.rate else { return None };
-        let count = f64::from(count.get());
-        // A paid request holds its permit of all requests until its other one comes, at most for one
-        // interval: by that much more, a window may contain requests of an earlier one.
-        let held = match self.kind {
-            RateKind::Requests => (1.0 / count).min(HOLD_MAX),
-            RateKind::Submits => 0.0,
-        };
-        let fraction = self.lock_state().rate_fraction;
-        let interval = period.div_f64(count * (1.0 - RATE_MARGIN - held) * fraction);
-        Some(SlotPace {
-            kind: self.kind,
-            interval: rounded_up(interval),
-            lateness: period.mul_f64(LATENESS),
-            hold: period.mul_f64(held),
-        })
-    }
-
-    /// Returns the time until a permit is free, without acquiring it.
-    pub(in crate::runner) async fn time_until_free(&self) -> Duration {
-        let floor = self.read_floor().await.saturating_sub(self.clock.awake_time());
-        let Some(pace) = self.pace().filter(|_| floor.is_zero()) else { return floor };
-        match self.slots.first(pace).await {
-            Ok(slot) => slot.saturating_sub(self.clock.awake_time()),
-            Err(error) => {
-                tracing::warn!(%error, "no permits can be reserved");
-                UNRESERVED_WAIT
-            }
-        }
+    fn rebuild_governor(&self, state: &mut LimiterState) {
+        let Rate::Per { count, period } = self.rate else { return };
+        let interval =
+            period.div_f64(f64::from(count.get()) * (1.0 - RATE_MARGIN) * state.rate_fraction);
+        // A window sees at most the requests that fit into it and the time by which one may be late.
+        let lateness = period.mul_f64(LATENESS);
+        let late_cells =
+            lateness.as_secs_f64() / interval.as_secs_f64() * f64::from(CELLS_PER_PERMIT);
+        let cells = CELLS_PER_PERMIT.saturating_add(late_cells as u32);
+        state.burst = cells / CELLS_PER_PERMIT;
+        state.interval = interval;
+        state.lateness = lateness;
+        state.governor = Quota::with_period(interval / CELLS_PER_PERMIT)
+            .map(|quota| quota.allow_burst(NonZeroU32::new(cells).unwrap_or(NonZeroU32::MIN)))
+            .map(|quota| RateLimiter::direct_with_clock(quota, AwakeClock(self.clock.clone())));
     }
 
     /// Acquires a permit if one is free, or returns how long to wait before the next try.
@@ -102,11 +149,50 @@ impl AccountRateLimiter {
         if !wait.is_zero() {
             return Err(wait.max(WAIT_MIN));
         }
-        match self.pace() {
-            // Another caller may have taken the slot in between.
-            Some(pace) if !self.slots.try_take_due(pace) => Err(WAIT_MIN),
-            Some(_) | None => Ok(()),
+        let mut state = self.lock_state();
+        let now = self.clock.awake_time();
+        let Some(governor) = &state.governor else { return Ok(()) };
+        // Another caller may have taken the slot in between.
+        if self.slots.as_ref().is_some_and(|slots| slots.time_until_next(now) != SLOT_NOW) {
+            return Err(WAIT_MIN);
         }
+        let checked = governor.check_n(CELLS_OF_ONE);
+        match checked {
+            Ok(Ok(())) => {
+                let earliest = now.saturating_sub(state.lateness);
+                state.next_free = state.next_free.max(earliest) + state.interval;
+                if let Some(slots) = &self.slots {
+                    slots.take();
+                }
+                Ok(())
+            }
+            Ok(Err(not_until)) => Err(not_until.wait_time_from(AwakeInstant(now)).max(WAIT_MIN)),
+            // A quota holds at least one permit.
+            Err(_) => Err(state.interval),
+        }
+    }
+
+    /// Returns the time until a permit is free, without acquiring it.
+    pub(in crate::runner) async fn time_until_free(&self) -> Duration {
+        let slot = match &self.slots {
+            Some(slots) => {
+                let (interval, lateness) = self.pace();
+                if let Err(error) = slots.ensure_reserved(interval, lateness).await {
+                    tracing::warn!(%error, "no permits can be reserved");
+                    return UNRESERVED_WAIT;
+                }
+                slots.time_until_next(self.clock.awake_time()).unwrap_or(WAIT_MIN)
+            }
+            None => Duration::ZERO,
+        };
+        let state = self.lock_state();
+        let free_at = state.retry_after_floor.max(state.next_free);
+        free_at.saturating_sub(self.clock.awake_time()).max(slot)
+    }
+
+    fn pace(&self) -> (Duration, Duration) {
+        let state = self.lock_state();
+        (state.interval, state.lateness)
     }
 
     /// Waits for a permit.
@@ -116,67 +202,16 @@ impl AccountRateLimiter {
         }
     }
 
-    /// Takes a permit that may be used at `time`, or the first one after it, in advance. Fails with a
-    /// wait if there is none now.
-    pub(in crate::runner) async fn take_at(&self, time: Duration) -> Result<TakenPermit, Duration> {
-        let time = time.max(self.read_floor().await);
-        let Some(pace) = self.pace() else { return Ok(TakenPermit::unlimited(time)) };
-        match self.slots.take(time.saturating_sub(pace.hold), pace).await {
-            Ok(slot) => Ok(TakenPermit { from: slot, until: slot + pace.hold + pace.lateness }),
-            Err(error) => {
-                tracing::warn!(%error, "no permits can be reserved");
-                Err(UNRESERVED_WAIT)
-            }
-        }
-    }
-
-    /// Takes a permit at `time` or after it, and gives up those that were reserved before: the other
-    /// rate has none at their times.
-    pub(in crate::runner) async fn restart_at(
-        &self,
-        time: Duration,
-    ) -> Result<TakenPermit, Duration> {
-        self.slots.clear();
-        self.take_at(time).await
-    }
-
-    /// Returns whether no rate is set.
-    pub(in crate::runner) fn is_unlimited(&self) -> bool {
-        self.rate == Rate::Unlimited
-    }
-
-    /// Returns how many permits are known that come within `span`; `None` if the rate is unlimited.
-    pub(in crate::runner) fn count_within(&self, span: Duration) -> Option<u32> {
-        self.pace().map(|_| self.slots.count_until(self.clock.awake_time() + span))
+    /// Returns how many permits can be acquired at once; `None` if the rate is unlimited.
+    pub(in crate::runner) fn burst(&self) -> Option<u32> {
+        let state = self.lock_state();
+        state.governor.as_ref().map(|_| state.burst)
     }
 
     /// Grants no permit before `pause` is over. Never shortens an earlier floor.
     pub(in crate::runner) fn raise_retry_after_floor(&self, pause: Duration) {
-        self.raise_floor_to(self.clock.awake_time() + pause);
-    }
-
-    fn raise_floor_to(&self, floor: Duration) {
         let mut state = self.lock_state();
-        state.retry_after_floor = state.retry_after_floor.max(floor);
-    }
-
-    /// Returns whether a known retry-after floor holds requests back now.
-    pub(in crate::runner) fn is_held_back(&self) -> bool {
-        self.lock_state().retry_after_floor > self.clock.awake_time()
-    }
-
-    /// Returns the floor, which another process may have raised.
-    pub(in crate::runner) async fn read_floor(&self) -> Duration {
-        match self.slots.shared_floor().await {
-            Ok(floor) => self.raise_floor_to(floor),
-            Err(error) => tracing::warn!(%error, "the retry-after floor cannot be read"),
-        }
-        self.lock_state().retry_after_floor
-    }
-
-    /// Returns this process's part in a rate that is shared.
-    pub(in crate::runner) fn member(&self) -> Option<RateMember> {
-        self.pace().and_then(|pace| self.slots.member(pace))
+        state.retry_after_floor = state.retry_after_floor.max(self.clock.awake_time() + pause);
     }
 
     /// Halves the rate, after a "too many requests".
@@ -184,8 +219,7 @@ impl AccountRateLimiter {
         let mut state = self.lock_state();
         state.successes = 0;
         state.rate_fraction = (state.rate_fraction / 2.0).max(RATE_FRACTION_MIN);
-        drop(state);
-        self.slots.clear();
+        self.rebuild_governor(&mut state);
     }
 
     /// Records a successful request, which regains a lowered rate in steps.
@@ -198,42 +232,17 @@ impl AccountRateLimiter {
         if state.successes >= SUCCESSES_TO_REGAIN {
             state.successes = 0;
             state.rate_fraction = (state.rate_fraction + 0.1).min(1.0);
+            self.rebuild_governor(&mut state);
         }
     }
-}
-
-/// A permit that was taken in advance. Times are in awake time.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::runner) struct TakenPermit {
-    /// Its slot.
-    pub(in crate::runner) from: Duration,
-    /// When it is too late to use it.
-    pub(in crate::runner) until: Duration,
-}
-
-impl TakenPermit {
-    fn unlimited(from: Duration) -> Self {
-        Self { from, until: Duration::MAX }
-    }
-
-    /// Returns the time when both permits may be used; `None` if there is none.
-    pub(in crate::runner) fn overlap(self, other: Self) -> Option<Self> {
-        let (from, until) = (self.from.max(other.from), self.until.min(other.until));
-        (from <= until).then_some(Self { from, until })
-    }
-}
-
-/// Rounds up to microseconds, in which the ledger counts.
-fn rounded_up(interval: Duration) -> Duration {
-    Duration::from_nanos(
-        u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).div_ceil(1000) * 1000,
-    )
 }
 
 /// The shortest wait worth a timer.
 const WAIT_MIN: Duration = Duration::from_micros(200);
 /// The wait after the ledger could not be written.
 const UNRESERVED_WAIT: Duration = Duration::from_secs(1);
+/// A slot whose time has come.
+const SLOT_NOW: Option<Duration> = Some(Duration::ZERO);
 
 #[cfg(test)]
 mod tests {
@@ -248,11 +257,7 @@ mod tests {
         each: impl Fn(&AccountRateLimiter) + Send + 'static,
     ) -> Vec<Duration> {
         let (clock, simulated) = Clock::simulated(jiff::Timestamp::UNIX_EPOCH);
-        let limiter = Arc::new(AccountRateLimiter::new(
-            RateKind::Submits,
-            rate.parse().unwrap(),
-            clock.clone(),
-        ));
+        let limiter = Arc::new(AccountRateLimiter::new(rate.parse().unwrap(), clock.clone()));
         let task = tokio::spawn(async move {
             let _busy = clock.busy();
             let mut acquired = Vec::new();

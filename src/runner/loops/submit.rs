@@ -20,8 +20,7 @@ use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
 use crate::runner::limits::circuit_breaker::{CircuitKind, FailureCause};
 use crate::runner::limits::halt::Halt;
-use crate::runner::limits::permits::{take_permit, wait_for_permit, wait_for_turn};
-use crate::runner::limits::rate_limiter::TakenPermit;
+use crate::runner::limits::permits::{acquire_permits, is_within_intent_age, wait_for_turn};
 use crate::runner::loops::canary_wait::report_canary_wait;
 use crate::runner::loops::declined::{handle_declined, record_refusal, requeue_unsent};
 use crate::runner::loops::first_list::check_first_list;
@@ -32,16 +31,6 @@ use crate::runner::webhook_urls::redact_secret;
 const FIRST_CHECK_DELAY: Duration = Duration::from_secs(15);
 /// How many refused exports, after one that was taken as not accepted, are treated as uncertain.
 const UNCERTAIN_REFUSALS_MAX: u32 = 2;
-
-/// Why an intent was not sent.
-const LATE_MESSAGE: &str = "its turn did not come in time";
-
-/// When a claimed submission may be sent.
-#[derive(Clone, Copy)]
-struct PermittedIntent {
-    permit: TakenPermit,
-    claimed_at: ClockMoment,
-}
 
 /// The paid request of a claim.
 enum PaidRequest {
@@ -81,17 +70,15 @@ pub(in crate::runner) async fn paid_submit_loop<S: StudioApi>(
             continue;
         }
         run.mark_output().await?;
+        run.limits.account.note_claim_time(run.clock.age(claimed_at));
         for claim in claims {
-            match take_permit(&run, claimed_at).await {
-                Some(permit) => {
-                    let intent = PermittedIntent { permit, claimed_at };
-                    run.spawn(send_paid_request(run.clone(), claim, intent));
-                }
+            if acquire_permits(&run, claimed_at).await {
+                run.spawn(send_paid_request(run.clone(), claim, claimed_at));
+            } else {
                 // A failure must not keep the other intents from being requeued.
-                None => run.report(requeue_unsent(&run, &claim, LATE_MESSAGE).await),
+                run.report(requeue_unsent(&run, &claim, "its turn did not come in time").await);
             }
         }
-        run.limits.account.note_claim_time(run.clock.age(claimed_at));
     }
     Ok(())
 }
@@ -99,7 +86,7 @@ pub(in crate::runner) async fn paid_submit_loop<S: StudioApi>(
 async fn send_paid_request<S: StudioApi>(
     run: Arc<RunContext<S>>,
     claim: ClaimedSubmission,
-    intent: PermittedIntent,
+    claimed_at: ClockMoment,
 ) -> Result<(), LedgerError> {
     if claim.has_callback {
         // An earlier export was taken as not accepted, and a callback has proved that wrong.
@@ -110,8 +97,11 @@ async fn send_paid_request<S: StudioApi>(
         Ok(request) => request,
         Err(message) => return record_refusal(&run, &claim, message).await,
     };
-    if !wait_for_permit(&run, intent.permit, intent.claimed_at).await? {
-        return requeue_unsent(&run, &claim, LATE_MESSAGE).await;
+    // A machine that slept or lost the server may no longer have the batch. Last, so that nothing but
+    // the request itself follows.
+    run.ledger.ensure_leases_held().await?;
+    if !is_within_intent_age(&run, claimed_at) {
+        return requeue_unsent(&run, &claim, "it was too late to send it").await;
     }
     let outcome = redact_secret(send(&run, request).await, claim.secret.as_ref());
     match downgrade_refusal(&run, &claim, outcome).await? {
