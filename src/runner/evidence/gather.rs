@@ -35,22 +35,33 @@ pub(in crate::runner) async fn read_projects<S: StudioApi>(
     if is_tagged(due)
         && let Ok(index) = index
     {
-        observation.others = read_others(run, due, index).await?;
+        let others = read_others(run, due, index).await?;
+        (observation.others, observation.has_unread_others) = (others.read, others.has_unread);
     }
     Some(observation)
 }
 
-/// Reads the other projects with the submission's tag.
+/// Other projects with a submission's tag.
+pub(in crate::runner) struct TaggedProjects {
+    pub(in crate::runner) read: Vec<ProjectDetails>,
+    /// Whether one of them could not be read, and so may be the submission's render.
+    pub(in crate::runner) has_unread: bool,
+}
+
+/// Reads the other projects with the submission's tag. `None` if the run ends first.
 pub(in crate::runner) async fn read_others<S: StudioApi>(
     run: &RunContext<S>,
     due: &DueJob,
     index: &ProjectIndex,
-) -> Option<Vec<ProjectDetails>> {
-    let mut others = Vec::new();
+) -> Option<TaggedProjects> {
     let listed = index.with_tag(&due.tag).into_iter().map(|listed| listed.id.as_str());
-    for id in listed.filter(|id| !is_own_id(due, id)).take(OTHERS_READ_MAX) {
-        if let Ok(project) = run.call_api(run.studio.read_project(id)).await? {
-            others.push(project);
+    let ids: Vec<&str> = listed.filter(|id| !is_own_id(due, id)).collect();
+    let mut others = TaggedProjects { read: Vec::new(), has_unread: ids.len() > OTHERS_READ_MAX };
+    for id in ids.into_iter().take(OTHERS_READ_MAX) {
+        match run.call_api(run.studio.read_project(id)).await? {
+            Ok(project) => others.read.push(project),
+            Err(CallError::NotFound) => {}
+            Err(_) => others.has_unread = true,
         }
     }
     Some(others)

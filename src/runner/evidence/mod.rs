@@ -61,6 +61,8 @@ pub struct Observation {
     pub is_draft_gone: bool,
     /// The other projects that carry its tag, as far as they could be read.
     pub others: Vec<ProjectDetails>,
+    /// Whether one of them could not be read, and so may be its render.
+    pub has_unread_others: bool,
     /// The name that was sent, if it is known.
     pub sent_name: Option<String>,
     /// The callbacks received about the submission.
@@ -70,6 +72,9 @@ pub struct Observation {
     /// The progress of a render that was given up.
     pub progress: Option<RenderStatus>,
 }
+
+/// Why nothing is concluded although no render was found.
+const UNREAD_OTHER_MESSAGE: &str = "a project with its tag could not be read";
 
 /// Draws the conclusion from a check: the project list, and the observations about one submission.
 pub(super) fn judge(
@@ -83,6 +88,9 @@ pub(super) fn judge(
     match (evidence, &observation.project_by_task) {
         (SubmissionEvidence::Inconclusive { .. }, Some(project_id)) => {
             accepted(project_id, "its project has the render task named by a callback")
+        }
+        (SubmissionEvidence::Absent, _) if observation.has_unread_others => {
+            inconclusive(UNREAD_OTHER_MESSAGE)
         }
         (evidence, _) => evidence,
     }

@@ -7,7 +7,9 @@
 use crate::aistudios::{ProjectDetails, RenderState, RenderStatus};
 use crate::ledger::{DueJob, JobUpdate, RecheckReason};
 use crate::runner::evidence::project_index::ProjectIndex;
-use crate::runner::evidence::{Observation, SubmissionEvidence, is_foreign_to, is_tagged};
+use crate::runner::evidence::{
+    Observation, SubmissionEvidence, UNREAD_OTHER_MESSAGE, is_foreign_to, is_tagged,
+};
 
 /// The conclusion from one check of a doubted submission.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +54,9 @@ pub(in crate::runner) fn judge_recheck(
     }
     if observation.callbacks.is_some() && due.recheck != Some(RecheckReason::Retried) {
         return RecheckVerdict::Unclear("a callback arrived, so it was accepted".to_owned());
+    }
+    if observation.has_unread_others {
+        return RecheckVerdict::Unclear(UNREAD_OTHER_MESSAGE.to_owned());
     }
     match (&observation.draft, index) {
         (Some(Err(message)), _) if !observation.is_draft_gone => {

@@ -56,5 +56,5 @@ pub(in crate::runner) async fn find_own_project<S: StudioApi>(
     }
     let list = run.call_api(run.studio.list_projects()).await?.ok()?;
     let others = read_others(run, due, &ProjectIndex::from_list(list)).await?;
-    others.into_iter().find(is_own)
+    others.read.into_iter().find(is_own)
 }

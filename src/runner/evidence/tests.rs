@@ -279,5 +279,12 @@ fn a_decline_is_not_believed_with_a_list_that_leaves_out_projects() {
             let settles = matches!(verdict, RecheckVerdict::Settle(JobUpdate::Refused { .. }));
             assert_eq!(settles, is_believed, "gone: {is_draft_gone}, {index:?}: {verdict:?}");
         }
+        // The project that could not be read may be the render.
+        let (index, has_unread_others) = (index(true, false, false), true);
+        let observation = Observation { has_unread_others, ..observation };
+        let evidence = judge(&due, &index, &observation);
+        assert_ne!(evidence, SubmissionEvidence::Absent);
+        let verdict = judge_recheck(&due, &index, &observation, context, evidence);
+        assert!(matches!(verdict, RecheckVerdict::Unclear(_)), "{verdict:?}");
     }
 }

@@ -96,6 +96,10 @@ async fn find_other_render<S: StudioApi>(
     index: &ProjectIndex,
 ) -> Option<Option<RecheckResult>> {
     let others = read_others(run, due, index).await?;
+    if others.has_unread {
+        return None;
+    }
+    let others = others.read;
     if others.is_empty() {
         return Some(None);
     }
