@@ -108,10 +108,15 @@ impl<'t> SettingsReader<'t> {
             self.add_problem(BatchFileProblem {
                 message: format!("`{section}` has no `{key}`"),
                 help: Some(format!("write it like `{key} = \"{example}\"`")),
-                span: self.root.get(section).map(Spanned::span),
+                span: self.section_span(section),
             });
         }
         self.get(section, key, read)
+    }
+
+    /// Returns where `section` begins; `None` without it.
+    pub(super) fn section_span(&self, section: &str) -> Option<Range<usize>> {
+        self.root.get(section).map(Spanned::span)
     }
 
     /// Reads a table of texts from the top of the file.

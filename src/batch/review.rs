@@ -52,7 +52,7 @@ impl OnDoneSettings {
             reader.add_problem(BatchFileProblem {
                 message: "`on_done` has no `command`".to_owned(),
                 help: Some("write it like `command = [\"./deliver.sh\"]`".to_owned()),
-                span: None,
+                span: reader.section_span("on_done"),
             });
         }
         let timeout = reader.get("on_done", "timeout", value::parse_duration);
