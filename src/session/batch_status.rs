@@ -17,7 +17,7 @@ use crate::report::{AttentionGroup, BatchRecord, CreditsRecord, StopRecord};
 use crate::runner::lock_holder;
 use crate::session::attention;
 use crate::session::error::CommandError;
-use crate::session::next_steps::{CommandHints, NextStep};
+use crate::session::next_steps::{AttentionReason, CommandHints, NextStep};
 use crate::session::review::review_status::ReviewStatus;
 use crate::session::run_stop;
 use crate::session::run_stop::{advice, is_before_plan, stop_after_death};
@@ -315,6 +315,8 @@ impl BatchStatus {
             step(self.commands.run_command(), "after you fix the rejected row or the template")
         } else if let Some(step) = self.next_step_after_stop() {
             Some(step)
+        } else if let Some(step) = self.step_for_failed_downloads() {
+            Some(step)
         } else if self.count_failed() > 0 {
             // It names the command for each reason; a run alone would fix none of them.
             step(self.commands.status_command(), "shows what failed, and how to fix it")
@@ -323,6 +325,17 @@ impl BatchStatus {
         } else {
             self.next_step_when_finished()
         }
+    }
+
+    /// Returns the next step of a batch in which nothing but downloads has failed: it is free.
+    fn step_for_failed_downloads(&self) -> Option<NextStep> {
+        let is_download = |group: &AttentionGroup| group.cause.as_deref() == Some("fetch-failed");
+        let has_failed = self.count_failed() > 0;
+        if !has_failed || !self.failure_groups().all(is_download) {
+            return None;
+        }
+        let steps = self.commands.steps_for_group(AttentionReason::Failed("fetch-failed"));
+        steps.into_iter().next()
     }
 
     /// Returns the next step of a batch whose videos are all made.

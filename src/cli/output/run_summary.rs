@@ -32,6 +32,7 @@ pub(crate) fn print_summary(summary: &RunSummary, printer: &Printer) {
     if let (Some(step), true) = (&summary.next_step, summary.exit != ExitReason::Done) {
         let line = format!("Next: {}", step.command);
         printer.status(&printer.with_batch_prefix(&line));
+        printer.status(&printer.with_batch_prefix(&format!("      {}", step.effect)));
     }
 }
 

@@ -70,7 +70,9 @@ async fn transfer_from(
         true => Ok(TransferOutcome::Continued),
         false => copy_and_mark(source, &target, clock).await,
     };
-    if moved.is_ok() && is_same_ledger(source, &target) {
+    // A target that was empty before has the id that it was opened with until it is opened again.
+    let is_copied = matches!(moved, Ok(TransferOutcome::Copied(_)));
+    if is_copied || (moved.is_ok() && is_same_ledger(source, &target)) {
         target.clear_move_state().await?;
     }
     target.close().await;

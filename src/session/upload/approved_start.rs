@@ -261,6 +261,8 @@ impl UploadedBatch {
         if has_waited {
             // It would end by itself, too: its start is no longer open.
             process::terminate(live.pid);
+            // Until it has ended, the same plan would count as started already.
+            std::fs::remove_file(self.path(STARTED_FILE))?;
         }
         Ok(has_waited)
     }

@@ -94,6 +94,28 @@ async fn failures_are_fixed_with_four_suggested_commands() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn failed_downloads_lead_to_the_free_command_at_once() {
+    let office = TestCli::new(2).await;
+    set_faults(&office, &["html=download:always"]);
+    let limits = LIMITS.replace("[limits]", "[limits]\nfetch_retries = 1");
+    office.write_batch("", &limits);
+    let ended = office.run(&["run", "b.toml"]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.stderr.contains("downloads it again (free)"), "{ended:?}");
+    let retry = suggested_command(&ended, "Next: ");
+    assert_eq!(retry, ["retry", "promo", "--cause", "fetch-failed"]);
+    let status = office.run(&["status", "promo"]);
+    assert!(status.stdout.contains("callsheet retry promo --cause fetch-failed"), "{status:?}");
+    set_faults(&office, &[]);
+    let retry: Vec<_> = retry.iter().map(String::as_str).chain(["--yes"]).collect();
+    let again = office.run(&retry);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    assert_eq!(office.assert_guarantees(2), ["done"; 2]);
+    assert_eq!(office.sandbox.render_count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn commands_suggested_for_a_rehearsal_apply_to_the_rehearsal() {
     let office = TestCli::new(3).await;
     let args = ["run", "b.toml", "--sandbox", "--speed", "3000", "--fault", "400=create:1"];

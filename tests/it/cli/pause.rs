@@ -82,6 +82,7 @@ async fn a_run_of_a_paused_batch_downloads_but_spends_nothing() {
     paused: renders in progress are still downloaded; nothing new is submitted until `callsheet unpause`
     the batch is paused; 2 videos left
     Next: callsheet unpause promo
+          submits the remaining videos again
     ");
     assert_eq!(office.sandbox.render_count(), renders);
     let done = job_counts(&office)["counts"]["done"].as_u64().unwrap();
