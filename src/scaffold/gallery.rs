@@ -21,10 +21,11 @@ pub struct GalleryTemplate {
     roles: &'static [ColumnRole],
 }
 
-/// The batch file of the demo.
-pub const DEMO_BATCH: &str = include_str!("../../jobs/demo.toml");
+/// The batch file of the demo: a copy of `jobs/demo.toml`, so that a user who changes a row there does not
+/// compile the program again.
+pub const DEMO_BATCH: &str = include_str!("demo/demo.toml");
 /// The sheet of the demo.
-pub const DEMO_SHEET: &str = include_str!("../../jobs/demo.csv");
+pub const DEMO_SHEET: &str = include_str!("demo/demo.csv");
 
 /// All templates; the first is the default.
 pub const GALLERY: &[GalleryTemplate] = &[

@@ -11,6 +11,15 @@ fn rehearsed_render_count(office: &TestCli) -> usize {
     state.lines().filter(|line| line.starts_with("{\"render")).count()
 }
 
+#[test]
+fn the_embedded_demo_is_the_one_of_the_repository() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for name in ["demo.toml", "demo.csv"] {
+        let read = |folder: &str| fs::read_to_string(root.join(folder).join(name)).unwrap();
+        assert_eq!(read("jobs"), read("src/scaffold/demo"), "{name}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_renders_twelve_videos_and_later_only_changed_rows() {
     let office = TestCli::new(1).await;

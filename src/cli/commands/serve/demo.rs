@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use crate::ledger::Ledger;
+use crate::scaffold;
 use crate::session::error::CommandError;
 use crate::session::ledger_location::pass_ledger_to;
 
@@ -16,8 +17,8 @@ use crate::session::ledger_location::pass_ledger_to;
 const DEMO_FOLDER: &str = "callsheet-demo";
 const DEMO_BATCH_FILE: &str = "jobs/demo.toml";
 const DEMO_FILES: [(&str, &str); 3] = [
-    (DEMO_BATCH_FILE, include_str!("../../../../jobs/demo.toml")),
-    ("jobs/demo.csv", include_str!("../../../../jobs/demo.csv")),
+    (DEMO_BATCH_FILE, scaffold::DEMO_BATCH),
+    ("jobs/demo.csv", scaffold::DEMO_SHEET),
     ("templates/presenter.json.hbs", include_str!("../../../../templates/presenter.json.hbs")),
 ];
 
