@@ -1,7 +1,8 @@
 //! New names of finished videos' files, after the `file` pattern of the batch file has changed.
 //!
-//! The caller renames the files. Invariant: the ledger names a file that exists; so the file has its new
-//! name before the ledger does, and keeps the former one until then where the disk allows it.
+//! The caller has renamed the file already. Invariant: only names of files that exist are recorded. If the
+//! power fails before that, the same command finds the file under its new name and records it; a run that
+//! comes first downloads the video again, which is free.
 
 use crate::ledger::JobId;
 use crate::ledger::error::LedgerError;
