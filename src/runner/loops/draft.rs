@@ -7,19 +7,19 @@
 use std::sync::Arc;
 
 use crate::aistudios::{CreateRequest, StudioApi, SubmitOutcome};
-use crate::batch::{DraftBilling, ProjectNameHandling, SubmissionMode};
-use crate::ledger::{ClaimedSubmission, JobUpdate, LedgerError, Tag};
+use crate::batch::{DraftBilling, SubmissionMode};
+use crate::ledger::{ClaimedSubmission, JobUpdate, LedgerError};
 use crate::payload::PreparedRequest;
 use crate::request::{PreExportStep, RequestKind};
 use crate::runner::claims::{claim_drafts, next_draft_due};
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
-use crate::runner::evidence::is_foreign;
 use crate::runner::in_flight::InFlightGuard;
 use crate::runner::limits::circuit_breaker::{CircuitKind, FailureCause};
 use crate::runner::loops::declined::{
     handle_declined, record_refusal, requeue_unsent, retry_unpaid,
 };
+use crate::runner::loops::draft_owner::{DraftOwner, read_draft_owner};
 use crate::runner::loops::poll_schedule::RenderTimes;
 use crate::runner::request::{BuiltRequest, build_request};
 
@@ -127,12 +127,25 @@ async fn send_draft_requests<S: StudioApi>(
         return Ok(None);
     };
     // A copy, or the response of another request: then this project has the text only if it was ours.
-    if guard.is_some() && draft_id != created_id && !is_own_draft(run, claim, &created_id).await {
-        let message = format!(
-            "AI Studios returned `{draft_id}` for an edit of `{created_id}`, which may be another row's"
-        );
-        retry_unpaid(run, claim, CircuitKind::Draft, FailureCause::Unknown, message).await?;
-        return Ok(None);
+    if guard.is_some() && draft_id != created_id {
+        match read_draft_owner(run, claim, &created_id).await {
+            DraftOwner::ThisDraft => {}
+            DraftOwner::Stopped => {
+                requeue_unsent(run, claim, "the run ended before its draft was read").await?;
+                return Ok(None);
+            }
+            DraftOwner::OtherDraft
+            | DraftOwner::Untagged
+            | DraftOwner::NotKnownYet
+            | DraftOwner::Unread { .. } => {
+                let message = format!(
+                    "AI Studios returned `{draft_id}` for an edit of `{created_id}`, which may be \
+                     another row's"
+                );
+                discard_draft(run, claim, message).await?;
+                return Ok(None);
+            }
+        }
     }
     Ok(Some(CreatedDraft { created_id, draft_id, guard }))
 }
@@ -163,15 +176,10 @@ async fn send_draft_request<S: StudioApi>(
             run.limits.breakers.record_success(CircuitKind::Draft);
             return Ok(Some(project_id.into()));
         }
-        // Created again, it would be paid again.
         (SubmitOutcome::Unknown { message, .. }, _)
             if run.settings.vendor.drafts == DraftBilling::Cost =>
         {
-            let message = format!(
-                "no response to its draft ({message}), and drafts cost credits: look for it at AI \
-                 Studios, then retry"
-            );
-            record_refusal(run, claim, message).await?;
+            refuse_to_repeat_draft(run, claim, &message).await?;
         }
         // A lost draft costs nothing; the ledger remembers the stray project.
         (SubmitOutcome::Unknown { message, .. }, _)
@@ -185,21 +193,34 @@ async fn send_draft_request<S: StudioApi>(
 }
 
 /// Reserves a created project for this draft until it is recorded. `None` if it belongs to another
-/// row; the draft is then retried.
+/// draft, or if that cannot be read; the draft is then retried.
 ///
-/// A cache, or two crossed responses, may return another row's project. Exported for both, it would
-/// be paid twice, and one row would get the other's video.
+/// Exported for two rows, it would be paid twice, and one row would get the other's video. Exported
+/// for a former draft of the same row, its render could not be told from that draft's.
 async fn claim_project_id<S: StudioApi>(
     run: &RunContext<S>,
     claim: &ClaimedSubmission,
     id: &str,
 ) -> Result<Option<InFlightGuard<String>>, LedgerError> {
     let guard = run.progress.unrecorded_projects.try_acquire(id.to_owned());
-    if guard.is_some() && is_foreign_draft(run, claim, id).await {
-        let message = format!("AI Studios returned `{id}`, which carries the tag of another row");
-        tracing::warn!(key = claim.key, "{message}; creating another draft");
-        retry_unpaid(run, claim, CircuitKind::Draft, FailureCause::Unknown, message).await?;
-        return Ok(None);
+    if guard.is_some() {
+        let objection = match read_draft_owner(run, claim, id).await {
+            DraftOwner::ThisDraft | DraftOwner::Untagged | DraftOwner::NotKnownYet => None,
+            DraftOwner::OtherDraft => {
+                Some(format!("AI Studios returned `{id}`, which carries another tag"))
+            }
+            DraftOwner::Unread { message } => {
+                Some(format!("its draft `{id}` could not be read: {message}"))
+            }
+            DraftOwner::Stopped => {
+                requeue_unsent(run, claim, "the run ended before its draft was read").await?;
+                return Ok(None);
+            }
+        };
+        if let Some(message) = objection {
+            discard_draft(run, claim, message).await?;
+            return Ok(None);
+        }
     }
     let owner = match run.ledger.project_owner(id, claim.submission).await? {
         Some((batch, key)) => format!("`{key}` of `{batch}`"),
@@ -207,39 +228,36 @@ async fn claim_project_id<S: StudioApi>(
         None => "another row".to_owned(),
     };
     let message = format!("AI Studios returned `{id}`, the project of {owner}");
-    tracing::warn!(key = claim.key, "{message}; creating another draft");
-    retry_unpaid(run, claim, CircuitKind::Draft, FailureCause::Unknown, message).await?;
+    discard_draft(run, claim, message).await?;
     Ok(None)
 }
 
-/// Returns whether a created project certainly carries the tag of this draft, where projects keep it.
-async fn is_own_draft<S: StudioApi>(
+/// Leaves a draft that may not be this row's. Another one is created later, unless it would be paid
+/// again.
+async fn discard_draft<S: StudioApi>(
     run: &RunContext<S>,
     claim: &ClaimedSubmission,
-    id: &str,
-) -> bool {
-    let is_tagged = RequestKind::from_name(&claim.request).is_some_and(RequestKind::is_tagged);
-    if !is_tagged || run.settings.vendor.names == ProjectNameHandling::Changed {
-        return true;
+    message: String,
+) -> Result<(), LedgerError> {
+    match run.settings.vendor.drafts {
+        DraftBilling::Free => {
+            tracing::warn!(key = claim.key, "{message}; creating another draft");
+            retry_unpaid(run, claim, CircuitKind::Draft, FailureCause::Unknown, message).await
+        }
+        DraftBilling::Cost => refuse_to_repeat_draft(run, claim, &message).await,
     }
-    let Some(Ok(project)) = run.call_api(run.studio.read_project(id)).await else { return false };
-    project.name.as_deref().and_then(Tag::find_in_name).as_ref() == Some(&claim.tag)
 }
 
-/// Returns whether a created project carries another row's tag. One that cannot be read yet does not,
-/// and is checked again when its render has finished.
-async fn is_foreign_draft<S: StudioApi>(
+/// Fails a row whose draft was lost where drafts cost credits: created again, it would be paid again.
+async fn refuse_to_repeat_draft<S: StudioApi>(
     run: &RunContext<S>,
     claim: &ClaimedSubmission,
-    id: &str,
-) -> bool {
-    let is_tagged = RequestKind::from_name(&claim.request).is_some_and(RequestKind::is_tagged);
-    let keeps_names = run.settings.vendor.names != ProjectNameHandling::Changed;
-    if !is_tagged || !keeps_names {
-        return false;
-    }
-    let read = run.call_api(run.studio.read_project(id)).await;
-    read.is_some_and(|read| read.is_ok_and(|project| is_foreign(&project, &claim.tag)))
+    cause: &str,
+) -> Result<(), LedgerError> {
+    let message = format!(
+        "no usable draft ({cause}), and drafts cost credits: look for it at AI Studios, then retry"
+    );
+    record_refusal(run, claim, message).await
 }
 
 /// Returns whether a lost edit of another row may still change the project; the job is then

@@ -13,6 +13,7 @@ pub(super) mod declined;
 pub(super) mod download;
 pub(super) mod draft;
 pub(super) mod draft_generation;
+pub(super) mod draft_owner;
 pub(super) mod first_list;
 pub(super) mod heartbeat;
 pub(super) mod late_renders;

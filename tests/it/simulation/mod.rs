@@ -20,8 +20,11 @@ mod studio_records;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use std::time::Duration;
+
+use callsheet::batch::SubmissionMode;
 use scenario::{SimulationResult, simulate};
-use setup::{SimulatedFault, SimulationSetup};
+use setup::{SimulatedFault, SimulationSetup, kind_by_name};
 
 /// The totals of many simulations.
 #[derive(Debug, Default)]
@@ -144,6 +147,24 @@ fn permanently_rate_limited_run_ends_and_the_next_one_continues() {
 fn crossed_response_to_an_edit_exports_no_project_without_its_text() {
     let result = simulate(SimulationSetup::from_seed(412), None, false);
     assert!(result.violations.is_empty(), "{}", result.violations.join("\n"));
+}
+
+/// Found by the soak test: a creation was answered with a former draft of the same row while reads
+/// failed, and that draft was exported in the place of the new one.
+#[test]
+fn crossed_response_while_reads_fail_exports_no_former_draft() {
+    for seed in 0..8 {
+        let mut setup = SimulationSetup::without_faults(seed);
+        (setup.kind, setup.submission_mode) = (kind_by_name("template"), SubmissionMode::TwoStep);
+        setup.behavior.visibility_lag = Duration::ZERO;
+        setup.faults = vec![
+            (SimulatedFault::CrossedResponse, 0.3),
+            (SimulatedFault::FreeCallFails, 0.4),
+            (SimulatedFault::ResponseLost, 0.3),
+        ];
+        let result = simulate(setup, None, false);
+        assert!(result.violations.is_empty(), "seed {seed}: {}", result.violations.join("\n"));
+    }
 }
 
 /// Traces one seed: `CALLSHEET_SEED=123 cargo test --test it simulation::one_seed -- --nocapture`.

@@ -312,7 +312,7 @@ fn kind_for_seed(seed: u64) -> &'static RequestKind {
     kind_by_name(KINDS.choose(&mut StdRng::seed_from_u64(seed ^ 0x6b69_6e64)).unwrap())
 }
 
-fn kind_by_name(name: &str) -> &'static RequestKind {
+pub(super) fn kind_by_name(name: &str) -> &'static RequestKind {
     RequestKind::from_name(name).unwrap()
 }
 
