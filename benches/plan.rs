@@ -7,7 +7,9 @@
 //! the median, the slowest and the fastest are printed. The baseline, which takes ten times as long,
 //! runs once. Nothing is asserted, because machines differ.
 //!
-//! `cargo bench --bench plan -- 1000000` sets the number of rows (default 100,000).
+//! `cargo bench --bench plan -- 1000000` sets the number of rows (default 100,000). With
+//! `CALLSHEET_BENCH_SERVER=postgres:///DATABASE?host=FOLDER` the ledgers are schemas of that server, and
+//! the baseline is left out.
 #![expect(clippy::print_stdout, reason = "a bench is its output")]
 
 mod large_batch;
@@ -17,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use callsheet::batch::Batch;
 use callsheet::clock::Clock;
-use callsheet::ledger::{Durability, Ledger};
+use callsheet::ledger::{Durability, Ledger, LedgerAddress};
 use callsheet::plan;
 use handlebars::{Handlebars, handlebars_helper};
 use serde::de::IgnoredAny;
@@ -67,6 +69,9 @@ async fn main() {
     print_rounds("the same sheet again: plan", rows, &mut planned);
     print_rounds("the same sheet again: plan and commit", rows, &mut unchanged);
     ledger.close().await;
+    if server().is_some() {
+        return;
+    }
     println!("{:<44} {:>9.1} MiB", "size of the ledger", file_size(&file) as f64 / MIB);
 
     let baseline = time_baseline(&batch, &folder.path().join("baseline.db")).await;
@@ -84,8 +89,20 @@ fn ledger_path(folder: &Path, round: usize) -> PathBuf {
     folder.join(format!("{round}.db"))
 }
 
+/// The server of the ledgers; `None` if they are files.
+fn server() -> Option<String> {
+    std::env::var("CALLSHEET_BENCH_SERVER").ok()
+}
+
 async fn open_ledger(folder: &Path, round: usize) -> Ledger {
-    Ledger::open(&ledger_path(folder, round), Durability::PowerLoss).await.expect("a ledger")
+    let address = match server() {
+        Some(server) => {
+            let schema = format!("{server}&schema=plan_{}_{round}", std::process::id());
+            LedgerAddress::parse(schema.as_ref()).expect("an address")
+        }
+        None => LedgerAddress::File(ledger_path(folder, round)),
+    };
+    Ledger::open(&address, Durability::PowerLoss).await.expect("a ledger")
 }
 
 /// The time until the plan is complete, and until it is committed.

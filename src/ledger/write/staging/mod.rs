@@ -314,6 +314,7 @@ const CREATE_TABLES: &str = "-- ledger::stage
 const CREATE_SERVER_TABLES: &str = "begin;
     set local synchronous_commit = on;
     set local statement_timeout = 0;
+    set local work_mem = '64MB';
     set local lock_timeout = 0;
     set local idle_in_transaction_session_timeout = 0;
     create temp table staged (
