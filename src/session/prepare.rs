@@ -24,6 +24,7 @@ use crate::session::error::{
 };
 use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
+use crate::session::files::former_machine::FormerMachine;
 use crate::session::ledger_location::LedgerLocation;
 use crate::session::ledger_match::{LedgerMatch, MatchOverrides, stored_batch};
 use crate::session::locked_batch::{begin_run, lock_batch};
@@ -271,13 +272,14 @@ async fn lock_one(
 pub(crate) async fn plan_all(
     batches: Vec<LockedBatch>,
     selection: &RowSelection,
+    overrides: MatchOverrides,
     context: SessionContext<'_>,
 ) -> Result<Vec<PlannedBatch>, CommandError> {
     let is_single = batches.len() == 1;
     let (mut planned, mut exits) = (Vec::new(), Vec::new());
     for locked in batches {
         let report = locked.report.clone();
-        match plan_one(locked, selection, context).await {
+        match plan_one(locked, selection, overrides, context).await {
             Ok(batch) => planned.push(batch),
             Err(error) if is_single => return Err(error),
             Err(error) => {
@@ -299,12 +301,17 @@ pub(crate) async fn plan_all(
 async fn plan_one(
     locked: LockedBatch,
     selection: &RowSelection,
+    overrides: MatchOverrides,
     context: SessionContext<'_>,
 ) -> Result<PlannedBatch, CommandError> {
     let SessionContext { ledger, clock, observer } = context;
-    let (mut lease, mut is_paused) = (None, false);
+    let (mut lease, mut is_paused, mut former) = (None, false, None);
     if let Some(stored) = find_stored_batch(ledger, &locked.batch, &locked.target).await? {
         is_paused = ledger.is_paused(stored.id).await?;
+        former = FormerMachine::find(ledger, &stored).await?;
+        if let Some(former) = &former {
+            observer.notify(SessionEvent::OtherMachine { message: &former.message() });
+        }
         // Work that an earlier run left unfinished is recovered before the plan compares with it.
         lease = Some(begin_run(ledger, stored.id, clock).await?);
         locked.report.set_ledger_batch(ledger, stored.id, lease.clone());
@@ -315,6 +322,12 @@ async fn plan_one(
     let selection = RowSelection { should_record_catalog_uses, ..selection.clone() };
     match plan::plan_filtered(&locked.batch, Some(host), ledger, &selection).await {
         Ok(mut plan) => {
+            if let Some(former) = former.filter(|_| !overrides.new_file)
+                && let Err(error) = former.ensure_same_rows(&locked.batch, &plan.counts)
+            {
+                plan.discard().await;
+                return Err(error);
+            }
             let source = CatalogSource { ledger, clock, account, access: None };
             for notice in account_catalog::compare_plan(&mut plan, source).await? {
                 observer.notify(SessionEvent::Catalog(&notice));

@@ -15,6 +15,7 @@ use crate::session::batch_run::BatchRun;
 use crate::session::error::CommandError;
 use crate::session::event::SessionEvent;
 use crate::session::exit_code::ExitReason;
+use crate::session::files::former_machine::FormerMachine;
 use crate::session::ledger_location::{LedgerLocation, open_ledger};
 use crate::session::ledger_match::MatchOverrides;
 use crate::session::locked_batch::begin_run;
@@ -79,6 +80,10 @@ impl Session {
             prepare::lock_all(batches, target, HeldBatch::Reject, self.context(&ledger)).await?;
         for (stored, locked) in stored.iter().zip(&locked) {
             prepare::ensure_same_host(stored, &locked.target)?;
+            if let Some(former) = FormerMachine::find(&ledger, stored).await? {
+                let message = former.message();
+                self.observer.notify(SessionEvent::OtherMachine { message: &message });
+            }
         }
         let mut runs = Vec::new();
         for (stored, locked) in stored.iter().zip(locked) {

@@ -191,13 +191,14 @@ async fn plan_batches(
     target: SessionTarget,
     context: SessionContext<'_>,
 ) -> Result<Vec<PlannedBatch>, CommandError> {
+    let overrides = request.match_overrides;
     let Some(hash) = request.approved_plan.as_deref() else {
         let locked = prepare::lock_all(batches, target, HeldBatch::Reject, context).await?;
-        return prepare::plan_all(locked, &request.selection, context).await;
+        return prepare::plan_all(locked, &request.selection, overrides, context).await;
     };
     let locked = prepare::lock_all(batches, target, HeldBatch::WaitFor, context).await?;
     let approval = PlanApproval::new(hash, &locked);
-    let mut planned = prepare::plan_all(locked, &request.selection, context).await?;
+    let mut planned = prepare::plan_all(locked, &request.selection, overrides, context).await?;
     if approval.covers(&mut planned).await {
         return Ok(planned);
     }

@@ -1,5 +1,6 @@
 //! The files of a run: its sheet, its output folder, and the checks that nothing of the user is overwritten.
 
+pub(crate) mod former_machine;
 pub(crate) mod media_check;
 pub(crate) mod output_dir;
 pub(crate) mod overwrite_guard;

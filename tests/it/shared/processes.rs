@@ -97,6 +97,39 @@ async fn machine_that_was_frozen_past_its_lease_sends_nothing_when_it_wakes() {
     machines.assert_nothing_lost();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn batch_of_another_machine_is_taken_over_by_its_rows_and_not_by_others_of_the_same_name() {
+    let Some(database) = TestDatabase::create() else { return };
+    let machines = TwoMachines::start(database, 8).await;
+    let office = &machines.office;
+    let url = machines.database.url();
+    let run = |more: &[&str]| {
+        let args = [&["--ledger", url.as_str(), "run", "b.toml", "--yes"], more].concat();
+        office.run(&args)
+    };
+    assert_eq!(run(&[]).code, Some(0));
+    let on_other_machine = "update callsheet.run set host = 'studio-b'";
+    machines.database.query(on_other_machine);
+    let taken_over = run(&[]);
+    let wrote = "was on studio-b and wrote to `out`";
+    assert!(taken_over.stderr.contains(wrote), "{taken_over:?}");
+    let checked = office.run(&["--ledger", &url, "check", "b.toml", "--offline"]);
+    machines.database.query(on_other_machine);
+    let checked_there = office.run(&["--ledger", &url, "check", "b.toml", "--offline"]);
+    assert!(!checked.stdout.contains("studio-b"), "{checked:?}");
+    assert!(checked_there.stdout.contains(wrote), "{checked_there:?}");
+    office.write("s.csv", "key,script\nother1,Good evening\nother2,Good evening again\n");
+    let refused = run(&[]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    for part in ["studio-b", "8 of its 8 rows", "--new-file", "nothing was sent"] {
+        assert!(refused.stderr.contains(part), "{refused:?}");
+    }
+    assert_eq!(run(&[]).code, Some(2), "the refusal is no run of this machine");
+    assert_eq!(office.sandbox.render_count(), 8);
+    let confirmed = run(&["--new-file"]);
+    assert_ne!(confirmed.code, Some(2), "{confirmed:?}");
+}
+
 /// As many rounds as `CALLSHEET_TEST_ROUNDS` says.
 fn rounds() -> u32 {
     std::env::var("CALLSHEET_TEST_ROUNDS").ok().and_then(|set| set.parse().ok()).unwrap_or(2)

@@ -3,10 +3,9 @@
 
 use crate::batch::Batch;
 use crate::ledger::{Ledger, StoredBatch};
-use crate::runner::host_name;
 use crate::session::check_finding::CheckFinding;
 use crate::session::error::CommandError;
-use crate::session::files::output_dir;
+use crate::session::files::former_machine::FormerMachine;
 use crate::session::ledger_location::{LedgerLocation, open_ledger};
 use crate::session::ledger_match::{LedgerMatch, MatchOverrides, stored_batch};
 
@@ -40,26 +39,20 @@ async fn find_mismatch(batch: &Batch, location: &LedgerLocation) -> Result<(), C
     checked
 }
 
-/// Warns if the last run was on another machine, and its files are not here.
+/// Says that the last run was on another machine, and warns if its files are not here.
 pub(super) async fn check_last_machine(
     ledger: &Ledger,
     stored: &StoredBatch,
     batch: &Batch,
 ) -> Option<CheckFinding> {
-    ledger.address().as_server()?;
-    let runs = ledger.runs(Some(stored.id), 1).await.ok()?;
-    let host = runs.into_iter().next().map(|last| last.run.host)?;
+    let former = FormerMachine::find(ledger, stored).await.ok()??;
     let is_empty =
         std::fs::read_dir(&batch.output).map_or(true, |mut files| files.next().is_none());
-    if host == host_name() || !is_empty {
-        return None;
+    if !is_empty {
+        return Some(CheckFinding::ok("output", former.message()));
     }
     let folder = batch.output.display();
-    let former = output_dir::stored_output_dir(stored).unwrap_or_else(|| batch.output.clone());
-    let message = format!(
-        "the last run was on {host} and wrote to `{}`; `{folder}` is empty on this machine",
-        former.display()
-    );
+    let message = format!("{}; `{folder}` is empty on this machine", former.message());
     Some(CheckFinding::warn(
         "output",
         message,
