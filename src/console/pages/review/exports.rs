@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
-use crate::console::pages::review::review_items::read_items;
+use crate::console::pages::review::review_items::read_approved_items;
 use crate::report;
 use crate::report::ZippedVideo;
 use crate::session::files::output_dir;
@@ -33,9 +33,9 @@ pub(in crate::console) async fn approved_zip(page: PageRequest) -> PageResult {
     let folder = output_dir::stored_output_dir(&batch).ok_or_else(|| {
         PageError::NotFound("the output folder of the batch is not known".to_owned())
     })?;
-    let items = read_items(&page.state.ledger, batch.id).await?;
-    let approved = items.into_iter().filter(crate::ledger::ReviewItem::is_approved);
+    let approved = read_approved_items(&page.state.ledger, batch.id).await?;
     let videos: Vec<ZippedVideo> = approved
+        .into_iter()
         .map(|item| ZippedVideo {
             path: folder.join(&item.video_file),
             name: item.video_file,

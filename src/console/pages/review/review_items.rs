@@ -79,7 +79,7 @@ impl ReviewFilter {
     }
 }
 
-/// Returns the finished videos of a batch, in the order of the sheet.
+/// Returns the finished videos of a batch that a page shows, in the order of the sheet.
 pub(in crate::console) async fn read_items(
     ledger: &Ledger,
     batch: BatchId,
@@ -92,4 +92,18 @@ pub(in crate::console) async fn read_items(
         items.extend(page);
     }
     Ok(items)
+}
+
+/// Returns all approved videos of a batch, in the order of the sheet.
+pub(in crate::console) async fn read_approved_items(
+    ledger: &Ledger,
+    batch: BatchId,
+) -> Result<Vec<ReviewItem>, PageError> {
+    let (mut items, mut after) = (Vec::new(), -1);
+    loop {
+        let page = ledger.review_items(batch, after, ITEMS_PER_PAGE).await?;
+        let Some(last) = page.last() else { return Ok(items) };
+        after = last.position;
+        items.extend(page.into_iter().filter(ReviewItem::is_approved));
+    }
 }
