@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use serde_json::Value;
 
-use crate::support::test_cli::{RunningCommand, TestCli};
+use crate::support::test_cli::{LIMITS, RunningCommand, TestCli};
 
 /// A run of a test ends within this time.
 const RUN_TIMEOUT: Duration = Duration::from_secs(90);
@@ -395,6 +395,16 @@ async fn two_approvals_at_once_start_one_run() {
     assert_eq!(office.sandbox.render_count(), 2);
 }
 
+/// Lets the runs of a batch that the console made poll and settle without the pauses of a real account.
+fn write_test_limits(office: &TestCli, batch: &str) {
+    let folder = office.path("callsheet-console").join(batch);
+    let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files = files.filter(|file| file.extension().is_some_and(|ending| ending == "toml"));
+    let file = files.next().unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(file, format!("{text}\n{LIMITS}")).unwrap();
+}
+
 /// Kills the console at some moment of an approval, and then does what a user does.
 async fn kill_during_approval(office: &TestCli, round: u64) {
     let mut browser = Browser::open(office).await;
@@ -403,6 +413,7 @@ async fn kill_during_approval(office: &TestCli, round: u64) {
     let title = format!("Round {round}");
     let made = browser.upload("/new", &[("title", title.as_str())], sheet.as_bytes()).await;
     let address = made.location;
+    write_test_limits(office, &format!("round-{round}"));
     let shown = browser.json(&address).await;
     let hash = shown["plan"]["hash"].as_str().unwrap().to_owned();
     let post = browser

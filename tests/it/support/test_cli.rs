@@ -141,6 +141,11 @@ impl TestCli {
 
     pub(crate) fn write_batch(&self, studio: &str, limits: &str) {
         let url = self.sandbox.base_url();
+        // A server takes no shorter quiet wait.
+        let limits = match self.database {
+            Some(_) => limits.replace("settle_after = '1s'", "settle_after = '5m'"),
+            None => limits.to_owned(),
+        };
         self.write(
             "b.toml",
             &format!(
