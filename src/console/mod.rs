@@ -14,6 +14,7 @@
 //! `data-live` is replaced when the ledger changes.
 
 mod assets;
+mod batch_spending;
 mod console_link;
 mod form;
 mod layout;
@@ -27,7 +28,6 @@ mod safety;
 mod server;
 mod settings;
 mod sign_in;
-mod spending_cache;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,6 @@ use crate::console::settings::ConsoleSettings;
 use crate::console::sign_in::password::PasswordChecks;
 use crate::console::sign_in::secret::ConsoleSecret;
 use crate::console::sign_in::throttle::SignInThrottle;
-use crate::console::spending_cache::SpendingCache;
 use crate::console::state::{ConsoleState, SharedConsoleState};
 use crate::ledger::Ledger;
 
@@ -60,7 +59,6 @@ impl ConsoleServer {
             link: link_secret.as_ref().map(ConsoleLink::new).unwrap_or_default(),
             throttle: SignInThrottle::default(),
             passwords: PasswordChecks::default(),
-            spending: SpendingCache::default(),
             live,
             stop: stop.clone(),
             ledger: ledger.clone(),

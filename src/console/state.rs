@@ -13,7 +13,6 @@ use crate::console::safety::allowed_hosts::AllowedHosts;
 use crate::console::settings::ConsoleSettings;
 use crate::console::sign_in::password::PasswordChecks;
 use crate::console::sign_in::throttle::SignInThrottle;
-use crate::console::spending_cache::SpendingCache;
 use crate::ledger::Ledger;
 use crate::session::next_steps::CommandHints;
 
@@ -30,7 +29,6 @@ pub(crate) struct SharedConsoleState {
     pub(super) link: ConsoleLink,
     pub(super) throttle: SignInThrottle,
     pub(super) passwords: PasswordChecks,
-    pub(super) spending: SpendingCache,
     pub(super) live: LiveFeed,
     /// Cancelled when the console closes.
     pub(crate) stop: CancellationToken,

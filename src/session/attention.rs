@@ -4,15 +4,13 @@
 //! here it is read from the ledger and completed with messages and commands.
 
 use crate::ledger::{BatchId, JobRow, JobState, Ledger, LedgerError, MessageCount, RowStatus};
-use crate::report::{AttentionGroup, MessageRecord, ReportRows};
+use crate::report::{AttentionGroup, MessageRecord};
 use crate::session::next_steps::{AttentionReason, CommandHints};
 
 /// Rows of a group that are shown one by one.
-const EXAMPLE_ROWS_MAX: u64 = 5;
+const EXAMPLE_ROWS_MAX: u32 = 5;
 /// Different messages of a group that are reported.
 const MESSAGES_MAX: usize = 5;
-/// Different messages of a batch that are read to find those.
-const MESSAGES_READ_MAX: u32 = 500;
 
 /// Returns the groups of a batch, without their messages. Those that may have cost money are first.
 pub(crate) async fn read_groups(
@@ -54,24 +52,21 @@ pub(crate) async fn read_messages(
     ledger: &Ledger,
     batch: BatchId,
 ) -> Result<(), LedgerError> {
-    let counts = ledger.message_counts(batch, MESSAGES_READ_MAX).await?;
     for group in groups {
-        group.messages = match group.state {
-            RowStatus::Invalid => invalid_row_messages(ledger, batch).await?,
-            _ => group_messages(group, &counts),
+        group.messages = match job_state(group) {
+            None => invalid_row_messages(ledger, batch).await?,
+            Some(state) => {
+                let (cause, max) = (group.cause.as_deref(), MESSAGES_MAX as u32);
+                let counts = ledger.message_counts(batch, state, cause, max).await?;
+                counts.into_iter().map(message_record).collect()
+            }
         };
     }
     Ok(())
 }
 
-fn group_messages(group: &AttentionGroup, counts: &[MessageCount]) -> Vec<MessageRecord> {
-    let is_member =
-        |count: &&MessageCount| job_state(group) == Some(count.state) && count.cause == group.cause;
-    let record = |count: &MessageCount| {
-        let words = count.message.clone()?;
-        Some(MessageRecord { words, jobs: count.jobs, key: count.key.clone() })
-    };
-    counts.iter().filter(is_member).filter_map(record).take(MESSAGES_MAX).collect()
+fn message_record(count: MessageCount) -> MessageRecord {
+    MessageRecord { words: count.words, jobs: count.jobs.unsigned_abs(), key: count.key }
 }
 
 async fn invalid_row_messages(
@@ -92,36 +87,23 @@ pub(crate) async fn example_rows(
     ledger: &Ledger,
     batch: BatchId,
 ) -> Result<Vec<JobRow>, LedgerError> {
-    let rows_max = group.jobs.min(EXAMPLE_ROWS_MAX) as usize;
-    if group.state == RowStatus::Invalid {
-        return ledger.invalid_rows(batch, -1, rows_max as u32).await;
-    }
-    let mut examples = Vec::new();
-    let mut rows = ReportRows::new(ledger, batch);
-    while examples.len() < rows_max
-        && let Some(row) = rows.next_row().await?
-    {
-        if has_member(group, &row) {
-            examples.push(row);
-        }
-    }
-    Ok(examples)
-}
-
-fn has_member(group: &AttentionGroup, row: &JobRow) -> bool {
-    let is_same_state = job_state(group) == row.state;
-    match group.state {
-        RowStatus::Stalled => is_same_state && row.stalled,
-        _ => is_same_state && group.cause == row.cause,
+    let cause = group.cause.as_deref();
+    match job_state(group) {
+        None => ledger.invalid_rows(batch, -1, EXAMPLE_ROWS_MAX).await,
+        Some(state) => ledger.attention_rows(batch, state, cause, EXAMPLE_ROWS_MAX).await,
     }
 }
 
-/// Returns the state of the group's jobs; invalid rows have no job.
+/// Returns the state of a group's jobs; invalid rows have no job.
 fn job_state(group: &AttentionGroup) -> Option<JobState> {
     match group.state {
         RowStatus::State(state) => Some(state),
         RowStatus::Stalled => Some(JobState::Rendering),
-        _ => None,
+        RowStatus::Generating
+        | RowStatus::Invalid
+        | RowStatus::Skipped
+        | RowStatus::Removed
+        | RowStatus::Open => None,
     }
 }
 

@@ -187,21 +187,8 @@ impl BatchStatus {
         commands: CommandHints,
         now: Timestamp,
     ) -> Result<Self, LedgerError> {
-        let spending = ledger.batch_spending(batch.id).await?;
-        Self::read_with_spending(ledger, batch, commands, now, spending).await
-    }
-
-    /// The same with a spending that the caller has read: adding it up takes seconds in a ledger of a
-    /// million jobs.
-    pub(crate) async fn read_with_spending(
-        ledger: &Ledger,
-        batch: BatchRow,
-        commands: CommandHints,
-        now: Timestamp,
-        spending: SpendingTotals,
-    ) -> Result<Self, LedgerError> {
         let holder = lock_holder(ledger, &batch.name).await;
-        let mut status = Self::read_counts(ledger, batch, commands, spending).await?;
+        let mut status = Self::read_counts(ledger, batch, commands).await?;
         let live_until = holder.is_some().then_some(now);
         status.live_holder = holder;
         status.waiting_requests = ledger.count_waiting_requests(status.batch.id, now).await?;
@@ -229,15 +216,13 @@ impl BatchStatus {
     ) -> Result<Option<Self>, LedgerError> {
         let batches = ledger.batches().await?;
         let Some(row) = batches.into_iter().find(|row| row.id == batch) else { return Ok(None) };
-        let spending = ledger.batch_spending(row.id).await?;
-        Self::read_counts(ledger, row, commands, spending).await.map(Some)
+        Self::read_counts(ledger, row, commands).await.map(Some)
     }
 
     async fn read_counts(
         ledger: &Ledger,
         batch: BatchRow,
         commands: CommandHints,
-        spending: SpendingTotals,
     ) -> Result<Self, LedgerError> {
         let id = batch.id;
         Ok(Self {
@@ -246,7 +231,7 @@ impl BatchStatus {
             invalid: ledger.count_invalid(id).await?,
             skipped: ledger.count_skipped(id).await?,
             generating: ledger.count_generating(id).await?,
-            spending,
+            spending: ledger.batch_spending(id).await?,
             throughput: None,
             last_run: None,
             last_run_status: None,

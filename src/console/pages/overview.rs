@@ -3,11 +3,11 @@
 use maud::{Markup, html};
 use serde_json::json;
 
+use crate::console::batch_spending::read_batch_status;
 use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
 use crate::console::pages::page_parts::{counts_by_status, number, status_bar, time_ago};
-use crate::console::spending_cache::read_batch;
 use crate::session::batch_headline::{BatchHeadline, HeadlineMark, sort_headlines};
 use crate::session::batch_status::BatchStatus;
 use crate::session::reports::status_json::status_json;
@@ -31,7 +31,7 @@ async fn read_statuses(page: &PageRequest) -> Result<Vec<BatchStatus>, PageError
     let ledger = &page.state.ledger;
     let mut statuses = Vec::new();
     for batch in ledger.batches().await? {
-        let mut status = read_batch(page, batch).await?.status;
+        let mut status = read_batch_status(page, batch).await?;
         if status.count_failed() > 0 {
             status.read_messages(ledger).await?;
         }

@@ -34,13 +34,6 @@ static CHANGE_MARK: Statement = Statement::new(
     from (select id, ended_at, heartbeat_at from run order by id desc limit 50) r",
 );
 
-impl LedgerChangeMark {
-    /// Returns about how many events the ledger holds, as a measure of its size.
-    pub fn event_count(&self) -> u64 {
-        self.last_event.unsigned_abs()
-    }
-}
-
 impl Ledger {
     /// Returns a mark to compare with an earlier one.
     pub async fn change_mark(&self) -> Result<LedgerChangeMark, LedgerError> {

@@ -203,10 +203,14 @@ static RUNS_OF_BATCH: Statement = Statement::new(
 
 static ATTENTION_COUNTS: Statement = Statement::new(
     "-- ledger::reasons
-    select state, cause, count(*) as jobs from job {by job_due}
-    where batch_id = $1 and in_sheet = true and state in ('uncertain', 'rendering', 'failed',
-        'cancelled') and (state <> 'rendering' or stalled = true)
-    group by state, cause",
+    select state, cause, count(*) as jobs from job {by job_cause}
+    where batch_id = $1 and in_sheet = true and cause is not null
+    group by state, cause
+    union all select state, cast(null as text), jobs from tally
+    where batch_id = $1 and in_sheet = true and state = 'uncertain' and jobs > 0
+    union all select 'rendering', cast(null as text), count(*) from job {by job_in_state}
+    where batch_id = $1 and in_sheet = true and state = 'rendering' and stalled = true
+    having count(*) > 0",
 );
 
 static FIRST_KEYS: Statement = Statement::new(
@@ -232,6 +236,7 @@ pub(in crate::ledger) static STATEMENTS: &[&Statement] = &[
     &REMOVED_ROWS,
     &FIRST_KEYS,
     &KEY_OF_ROW,
+    &ATTENTION_COUNTS,
 ];
 
 impl Ledger {

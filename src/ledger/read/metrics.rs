@@ -9,13 +9,13 @@ use crate::ledger::{BatchId, Ledger};
 
 static OLDEST_UNCERTAIN: Statement = Statement::new(
     "-- ledger::metrics, uncertain
-    select min(s.paid_at) from job j join submission s on s.id = j.submission_id
+    select min(s.paid_at) from job j {by job_due} join submission s on s.id = j.submission_id
     where j.batch_id = $1 and j.state = 'uncertain'",
 );
 
 static OLDEST_RENDERING: Statement = Statement::new(
     "-- ledger::metrics, rendering
-    select min(rendering_at) from job where batch_id = $1 and state = 'rendering'",
+    select min(rendering_at) from job {by job_due} where batch_id = $1 and state = 'rendering'",
 );
 
 static LAST_SUCCESS: Statement = Statement::new(
@@ -25,10 +25,7 @@ static LAST_SUCCESS: Statement = Statement::new(
 
 static RENDER_DURATIONS: Statement = Statement::new(
     "-- ledger::metrics, renders
-    select (settled_at - paid_at + 999) / 1000 as seconds, count(*) as renders
-    from submission
-    where outcome = 'rendered' and paid_at is not null and settled_at >= paid_at
-    group by 1 order by 1",
+    select seconds, renders from render_time where renders > 0 order by seconds",
 );
 
 /// Renders that took as long, from the paid request to the report that they are finished.

@@ -118,11 +118,23 @@ pub(in crate::ledger) use {item_columns, review_items};
 static ITEMS: Statement =
     Statement::new(item_columns!("page", " and j.position > $2 order by j.position limit $3"));
 static ITEM: Statement = Statement::new(item_columns!("one video", " and j.key = $2"));
-static COUNTS: Statement = Statement::new(review_items!(
-    "counts",
-    "coalesce(r.verdict, 'waiting') as verdict, count(*) as videos",
-    " group by 1"
-));
+
+/// From the verdicts, which are fewer than the videos: those without one are the rest.
+static COUNTS: Statement = Statement::new(
+    "-- ledger::review, counts
+    select r.verdict, count(*) as videos
+    from review_verdict r {by review_verdict_batch}
+    join job j on j.id = r.job_id
+    join version v on v.job_id = j.id and v.version = j.version
+    join version w on w.job_id = j.id and w.version = coalesce(v.reused_from, v.version)
+    where r.batch_id = $1 and r.verdict <> 'withdrawn' and r.version = j.version
+        and r.video_hash = w.video_hash and j.in_sheet = true and j.state in ('done', 'reused')
+        and r.id = (select max(t.id) from review_verdict t
+            where t.job_id = r.job_id and t.version = r.version and t.video_hash = r.video_hash)
+    group by r.verdict
+    union all select 'finished', cast(coalesce(sum(jobs), 0) as bigint) from tally
+    where batch_id = $1 and in_sheet = true and state in ('done', 'reused')",
+);
 static HAS_VERDICTS: Statement = Statement::new(
     "-- ledger::review, any verdict
     select count(*) from (select 1 from review_verdict where batch_id = $1 limit 1) any_verdict",
@@ -250,15 +262,18 @@ impl Ledger {
     pub async fn review_counts(&self, batch: BatchId) -> Result<ReviewCounts, LedgerError> {
         let rows: Vec<(String, i64)> = self.readers.fetch_all(&COUNTS, binds![batch.0]).await?;
         let mut counts = ReviewCounts::default();
+        let mut finished = 0;
         for (word, videos) in rows {
             let count = match VerdictKind::parse(&word) {
                 Some(VerdictKind::Approved) => &mut counts.approved,
                 Some(VerdictKind::Rejected) => &mut counts.rejected,
                 Some(VerdictKind::Changes) => &mut counts.changes,
-                Some(VerdictKind::Withdrawn) | None => &mut counts.waiting,
+                Some(VerdictKind::Withdrawn) | None => &mut finished,
             };
             *count += videos.unsigned_abs();
         }
+        let judged = counts.approved + counts.rejected + counts.changes;
+        counts.waiting = finished.saturating_sub(judged);
         Ok(counts)
     }
 

@@ -61,6 +61,36 @@ static STATE_ROWS_BEFORE: Statement = Statement::new(
     order by j.position desc limit $3",
 );
 
+static CAUSE_ROWS: Statement = Statement::new(
+    "-- ledger::rows, of a cause
+    select j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file, j.attempts,
+           v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted,
+           s.project_id, s.render_id, s.video_url, s.credits
+    from job j {by job_cause}
+    join version v on v.job_id = j.id and v.version = j.version
+    left join submission s on s.id = (
+        select max(id) from submission t
+        where t.job_id = j.id and t.version = coalesce(v.reused_from, j.version))
+    where j.batch_id = $1 and j.in_sheet = true and j.state = $2 and j.cause = $3
+        and j.cause is not null
+    order by j.position limit $4",
+);
+
+static STATE_ATTENTION_ROWS: Statement = Statement::new(
+    "-- ledger::rows, of a state that needs attention
+    select j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file, j.attempts,
+           v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted,
+           s.project_id, s.render_id, s.video_url, s.credits
+    from job j {by job_in_state}
+    join version v on v.job_id = j.id and v.version = j.version
+    left join submission s on s.id = (
+        select max(id) from submission t
+        where t.job_id = j.id and t.version = coalesce(v.reused_from, j.version))
+    where j.batch_id = $1 and j.in_sheet = true and j.state = $2
+        and (j.state <> 'rendering' or j.stalled = true)
+    order by j.position limit $3",
+);
+
 static ROWS_WITHOUT_JOB_BEFORE: Statement = Statement::new(
     "-- ledger::rows, without a job, before
     select position, row_number, key, variant, cells, why, problem from row_without_job
@@ -86,6 +116,8 @@ pub(in crate::ledger) static STATEMENTS: &[&Statement] = &[
     &ROWS_BEFORE,
     &STATE_ROWS_AFTER,
     &STATE_ROWS_BEFORE,
+    &CAUSE_ROWS,
+    &STATE_ATTENTION_ROWS,
     &ROWS_WITHOUT_JOB_BEFORE,
     &POSITION_OF_KEY,
 ];
@@ -110,6 +142,27 @@ impl Ledger {
             values.extend(binds![state.as_str()]);
         }
         let rows: Vec<JobColumns> = self.readers.fetch_all(statement, values).await?;
+        Ok(rows.into_iter().map(JobRow::from).collect())
+    }
+
+    /// Returns the first `max` rows that need attention for one reason, in the order of the sheet.
+    pub async fn attention_rows(
+        &self,
+        batch: BatchId,
+        state: JobState,
+        cause: Option<&str>,
+        max: u32,
+    ) -> Result<Vec<JobRow>, LedgerError> {
+        let state = state.as_str();
+        let read = match cause {
+            Some(cause) => {
+                self.readers.fetch_all(&CAUSE_ROWS, binds![batch.0, state, cause, max]).await
+            }
+            None => {
+                self.readers.fetch_all(&STATE_ATTENTION_ROWS, binds![batch.0, state, max]).await
+            }
+        };
+        let rows: Vec<JobColumns> = read?;
         Ok(rows.into_iter().map(JobRow::from).collect())
     }
 

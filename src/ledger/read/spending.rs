@@ -1,7 +1,8 @@
 //! The spending of a batch, the timing of its renders, and the messages of jobs that need
 //! attention.
 //!
-//! Reads only. A request that may have been accepted counts as spent, as for the caps in `credits`.
+//! Reads only. A request that may have been accepted counts as spent, as for the caps in `credits`;
+//! triggers add it to the table `spending`, in steps of ten minutes.
 
 use jiff::Timestamp;
 use sqlx::FromRow;
@@ -12,6 +13,9 @@ use crate::ledger::read::batches::RunRow;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::statement::Statement;
 use crate::ledger::{BatchId, Ledger};
+
+/// Jobs of one reason whose messages are counted.
+const MESSAGE_JOBS_MAX: i64 = 5000;
 
 /// The cost of paid requests, as far as known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, FromRow)]
@@ -26,17 +30,13 @@ pub struct SpendingTotals {
     pub heard: f64,
 }
 
-/// The number of jobs that need attention for the same reason, with the same message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The number of jobs with the same message.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct MessageCount {
-    /// Their state.
-    pub state: JobState,
-    /// The cause of the failure or cancellation, as text.
-    pub cause: Option<String>,
     /// The message.
-    pub message: Option<String>,
+    pub words: String,
     /// Their number.
-    pub jobs: u64,
+    pub jobs: i64,
     /// The key of one of them.
     pub key: String,
 }
@@ -76,10 +76,9 @@ static LAST_PAYING_RUN: Statement = Statement::new(
     "-- ledger::last_paying_run
     select id, host, pid, started_at, heartbeat_at, ended_at, ending, submitted, exit_code, cause,
            words
-    from run where id = (
-        select max(s.run_id) from job j {by job_position}
-        join submission s on s.job_id = j.id
-        where j.batch_id = $1 and s.paid_at is not null)",
+    from run r {by run_batch}
+    where r.batch_id = $1 and exists (select 1 from spending p where p.run_id = r.id)
+    order by r.id desc limit 1",
 );
 
 static AVERAGE_CREDITS_PER_MINUTE: Statement = Statement::new(
@@ -92,45 +91,50 @@ static AVERAGE_CREDITS_PER_MINUTE: Statement = Statement::new(
 
 static BATCH_SPENDING: Statement = Statement::new(
     "-- ledger::spent, batch
-    select count(*) as requests,
-        coalesce(sum($2 * {greatest}(1, (v.spoken_ms + 59999) / 60000)), 0.0) as estimated,
-        count(s.credits) as heard_of, coalesce(sum(s.credits), 0.0) as heard
-    from job j {by job_position}
-    join submission s on s.job_id = j.id
-    join version v on v.job_id = s.job_id and v.version = s.version
-    where j.batch_id = $1 and s.paid_at is not null and s.outcome in
-        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')",
+    select cast(coalesce(sum(p.requests), 0) as bigint) as requests,
+        coalesce($2 * cast(sum(p.minutes) as double precision), 0.0) as estimated,
+        cast(coalesce(sum(p.priced), 0) as bigint) as heard_of,
+        coalesce(sum(p.credits), 0.0) as heard
+    from run r {by run_batch} join spending p on p.run_id = r.id where r.batch_id = $1",
 );
 
 static RUN_SPENDING: Statement = Statement::new(
     "-- ledger::spent, run
-    select count(*) as requests,
-        coalesce(sum($2 * {greatest}(1, (v.spoken_ms + 59999) / 60000)), 0.0) as estimated,
-        count(s.credits) as heard_of, coalesce(sum(s.credits), 0.0) as heard
-    from submission s {by submission_run}
-    join version v on v.job_id = s.job_id and v.version = s.version
-    where s.run_id = $1 and s.paid_at is not null and s.outcome in
-        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')",
+    select cast(coalesce(sum(requests), 0) as bigint) as requests,
+        coalesce($2 * cast(sum(minutes) as double precision), 0.0) as estimated,
+        cast(coalesce(sum(priced), 0) as bigint) as heard_of,
+        coalesce(sum(credits), 0.0) as heard
+    from spending where run_id = $1",
 );
 
 static SPENT_SINCE: Statement = Statement::new(
     "-- ledger::spent, since
-    select coalesce(sum(coalesce(nullif(s.credits, 0),
-        $2 * {greatest}(1, (v.spoken_ms + 59999) / 60000))), 0.0)
-    from submission s {by submission_paid}
-    join version v on v.job_id = s.job_id and v.version = s.version
-    join job j on j.id = s.job_id join batch b on b.id = j.batch_id
-    where s.paid_at >= $1 and b.base_url = $3 and s.outcome in
-        ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')",
+    select coalesce(sum(p.credits)
+        + $2 * cast(sum(p.unpriced_minutes) as double precision), 0.0)
+    from spending p {by spending_span}
+    join run r on r.id = p.run_id join batch b on b.id = r.batch_id
+    where p.span >= $1 / 600000 and b.base_url = $3",
 );
 
-static MESSAGE_COUNTS: Statement = Statement::new(
-    "-- ledger::wordings
-    select state, cause, words, count(*) as jobs, min(key) as key
-    from job {by job_due}
-    where batch_id = $1 and in_sheet = true and state in ('uncertain', 'rendering', 'failed',
-        'cancelled') and (state <> 'rendering' or stalled = true)
-    group by state, cause, words order by jobs desc, key limit $2",
+static CAUSE_MESSAGES: Statement = Statement::new(
+    "-- ledger::wordings, of a cause
+    select words, count(*) as jobs, min(key) as key from (
+        select words, key from job {by job_cause}
+        where batch_id = $1 and in_sheet = true and state = $2 and cause = $3
+            and cause is not null
+        order by position limit $4) shown
+    where words is not null group by words order by jobs desc, key limit $5",
+);
+
+/// A rendering job needs the user only if it is stalled.
+static STATE_MESSAGES: Statement = Statement::new(
+    "-- ledger::wordings, of a state
+    select words, count(*) as jobs, min(key) as key from (
+        select words, key from job {by job_in_state}
+        where batch_id = $1 and in_sheet = true and state = $2
+            and (state <> 'rendering' or stalled = true)
+        order by position limit $3) shown
+    where words is not null group by words order by jobs desc, key limit $4",
 );
 
 /// Statements that must not become slower with other batches.
@@ -156,7 +160,7 @@ impl Ledger {
         Ok(heard.unwrap_or(crate::ledger::write::credits::DEFAULT_CREDITS_PER_MINUTE))
     }
 
-    /// Returns the credits spent at a host since a time, as the daily cap counts them.
+    /// Returns the credits spent at a host since a time, to ten minutes, as the daily cap counts them.
     pub async fn credits_spent_since(
         &self,
         base_url: &str,
@@ -193,20 +197,27 @@ impl Ledger {
         Ok(read.await?)
     }
 
-    /// Returns the messages of jobs that need attention, the most frequent first; at most `max`
-    /// different ones.
+    /// Returns the messages of jobs that need attention for one reason, the most frequent first; at
+    /// most `max` different ones. Of more than 5,000 jobs, the first ones of the sheet
+    /// count.
     pub async fn message_counts(
         &self,
         batch: BatchId,
+        state: JobState,
+        cause: Option<&str>,
         max: u32,
     ) -> Result<Vec<MessageCount>, LedgerError> {
-        type MessageCountRow = (String, Option<String>, Option<String>, i64, String);
-        let rows: Vec<MessageCountRow> =
-            self.readers.fetch_all(&MESSAGE_COUNTS, binds![batch.0, i64::from(max)]).await?;
-        let known = |(word, cause, words, jobs, key): MessageCountRow| {
-            let state = JobState::parse(&word)?;
-            Some(MessageCount { state, cause, message: words, jobs: jobs.unsigned_abs(), key })
+        let state = state.as_str();
+        let read = match cause {
+            Some(cause) => {
+                let binds = binds![batch.0, state, cause, MESSAGE_JOBS_MAX, i64::from(max)];
+                self.readers.fetch_all(&CAUSE_MESSAGES, binds).await
+            }
+            None => {
+                let binds = binds![batch.0, state, MESSAGE_JOBS_MAX, i64::from(max)];
+                self.readers.fetch_all(&STATE_MESSAGES, binds).await
+            }
         };
-        Ok(rows.into_iter().filter_map(known).collect())
+        Ok(read?)
     }
 }

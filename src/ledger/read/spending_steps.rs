@@ -18,6 +18,14 @@ static RUN_STEPS: Statement = Statement::new(
     group by 1 order by 1",
 );
 
+/// From the sums of ten minutes, which are few however many requests the run has sent.
+static RUN_SPANS: Statement = Statement::new(
+    "-- ledger::spent, steps of a long run
+    select {greatest}(0, span * 600000 - $3) / $4 as step,
+        sum(credits + $2 * unpriced_minutes) as credits
+    from spending where run_id = $1 group by 1 order by 1",
+);
+
 /// The credits of one step.
 #[derive(Clone, Copy, Debug, PartialEq, FromRow)]
 pub struct SpendingStep {
@@ -25,6 +33,11 @@ pub struct SpendingStep {
     pub step: i64,
     /// What was spent in it.
     pub credits: f64,
+}
+
+impl SpendingStep {
+    /// The length of the steps in which the ledger keeps sums.
+    pub const SPAN_MS: i64 = 600_000;
 }
 
 impl Ledger {
@@ -38,6 +51,7 @@ impl Ledger {
     ) -> Result<Vec<SpendingStep>, LedgerError> {
         let per_minute = self.credits_per_minute().await?;
         let values = binds![run, per_minute, since, step_ms.max(1)];
-        Ok(self.readers.fetch_all(&RUN_STEPS, values).await?)
+        let statement = if step_ms >= SpendingStep::SPAN_MS { &RUN_SPANS } else { &RUN_STEPS };
+        Ok(self.readers.fetch_all(statement, values).await?)
     }
 }

@@ -35,6 +35,16 @@ static COUNT_WRONG_TALLIES: Statement = Statement::new(
         except select batch_id, in_sheet, state, jobs from tally) wrong",
 );
 
+static COUNT_WRONG_SPENDING: Statement = Statement::new(
+    "-- ledger::find_defects, spending
+    select count(*) from (
+        select run_id, paid_at / 600000 as span, count(*) as requests, count(credits) as priced
+        from submission where paid_at is not null and outcome in
+            ('sent', 'uncertain', 'accepted', 'rendered', 'render-failed', 'abandoned')
+        group by 1, 2
+        except select run_id, span, requests, priced from spending) wrong",
+);
+
 static PAYLOADS: Statement = Statement::new(
     "-- ledger::find_defects, payloads
     select v.payload, d.payload as dictionary
@@ -57,6 +67,10 @@ impl Ledger {
         let wrong: i64 = self.readers.fetch_value(&COUNT_WRONG_TALLIES, binds![]).await?;
         if wrong > 0 {
             defects.push(format!("{wrong} counts of jobs are wrong"));
+        }
+        let wrong: i64 = self.readers.fetch_value(&COUNT_WRONG_SPENDING, binds![]).await?;
+        if wrong > 0 {
+            defects.push(format!("{wrong} sums of paid requests are wrong"));
         }
         let damaged = self.count_damaged_payloads().await?;
         if damaged > 0 {

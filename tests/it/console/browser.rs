@@ -17,7 +17,7 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 const TABS_MAX: usize = 60;
 
 /// A browser, and the commands that were sent to it.
-struct TestBrowser {
+pub(super) struct TestBrowser {
     child: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
@@ -30,7 +30,7 @@ struct TestBrowser {
 impl TestBrowser {
     /// Starts the browser; `None` where none is installed.
     #[expect(clippy::print_stderr, reason = "a skipped test must not look like one that passed")]
-    fn start() -> Option<Self> {
+    pub(super) fn start() -> Option<Self> {
         if !std::path::Path::new(CHROMIUM).exists() {
             eprintln!("skipped: there is no {CHROMIUM}");
             return None;
@@ -135,7 +135,7 @@ impl TestBrowser {
     }
 
     /// Signs in with the link of a console and opens a page of it.
-    fn sign_in(&mut self, console: &TestConsole, path: &str) -> String {
+    pub(super) fn sign_in(&mut self, console: &TestConsole, path: &str) -> String {
         let tab = self.open(&console.link.clone().unwrap());
         self.wait_for(
             &tab,
@@ -151,6 +151,17 @@ impl TestBrowser {
         let is_there =
             format!("location.href == {} && document.readyState == 'complete'", json!(url));
         self.wait_for(session, &is_there);
+    }
+
+    /// Opens a page in a tab and returns the time from its request to its first text or picture.
+    pub(super) fn first_paint_ms(&mut self, session: &str, url: &str) -> f64 {
+        self.go(session, url);
+        let paint = "performance.getEntriesByName('first-contentful-paint')";
+        self.wait_for(session, &format!("{paint}.length == 1"));
+        let params =
+            json!({ "expression": format!("{paint}[0].startTime"), "returnByValue": true });
+        let value = self.call(Some(session), "Runtime.evaluate", &params);
+        value["result"]["value"].as_f64().unwrap()
     }
 
     /// Evaluates an expression in a tab until it is true.

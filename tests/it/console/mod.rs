@@ -2,6 +2,7 @@
 
 mod actions;
 mod browser;
+mod large_ledger;
 mod pages;
 mod safety;
 

@@ -7,14 +7,13 @@ use crate::console::page_error::PageError;
 use crate::console::page_request::PageRequest;
 use crate::console::pages::action::action_address;
 use crate::console::pages::page_parts::{command, number, sentence};
-use crate::console::spending_cache::is_small_ledger;
 use crate::ledger::{ConsoleRole, JobState, RequestedAction, RowStatus, TargetFilter};
 use crate::report::AttentionGroup;
 use crate::session::batch_status::BatchStatus;
 use crate::session::next_steps::AttentionReason;
 use crate::text::{format_credits, pluralize};
 
-/// Sets of more jobs have their price on the page of the action.
+/// With more jobs, the price is on the page of the action.
 const PRICED_JOBS_MAX: u64 = 5_000;
 
 /// Returns what retrying each group costs at most, by its place; `None` where that is not known here.
@@ -23,14 +22,15 @@ pub(super) async fn read_prices(
     status: &BatchStatus,
 ) -> Result<Vec<Option<String>>, PageError> {
     let ledger = &page.state.ledger;
-    if status.attention_groups.is_empty() || !is_small_ledger(&page.state).await? {
+    // The price of one cause is read among the rows of all of them.
+    let retried = status.attention_groups.iter().filter(|group| retry_action(group).is_some());
+    if retried.map(|group| group.jobs).sum::<u64>() > PRICED_JOBS_MAX {
         return Ok(vec![None; status.attention_groups.len()]);
     }
     let per_minute = ledger.credits_per_minute().await?;
     let mut prices = Vec::new();
     for group in &status.attention_groups {
-        let retry = retry_action(group).filter(|_| group.jobs <= PRICED_JOBS_MAX);
-        prices.push(match retry {
+        prices.push(match retry_action(group) {
             Some(retry) => {
                 let totals = ledger.target_set(status.batch.id, &retry).await?.totals();
                 Some(match totals.submissions {

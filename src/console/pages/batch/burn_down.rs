@@ -8,7 +8,6 @@ use maud::{Markup, html};
 use crate::console::page_error::PageError;
 use crate::console::page_request::PageRequest;
 use crate::console::pages::page_parts::time;
-use crate::console::spending_cache::is_small_ledger;
 use crate::ledger::SpendingStep;
 use crate::session::batch_status::{BatchStatus, RunStatus};
 use crate::text::format_credits;
@@ -18,7 +17,7 @@ const STEPS: i64 = 60;
 /// The drawing's size in its own units.
 const WIDTH: f64 = 400.0;
 const HEIGHT: f64 = 90.0;
-/// Adding up a run with more paid requests takes longer than a page may.
+/// Adding up more paid requests one by one takes longer than a page may.
 const REQUESTS_MAX: i64 = 20_000;
 
 /// The spending of a run over its time.
@@ -39,19 +38,18 @@ impl BurnDown {
         status: &BatchStatus,
     ) -> Result<Option<Self>, PageError> {
         let Some(last) = &status.last_run else { return Ok(None) };
-        if !is_small_ledger(&page.state).await? {
-            return Ok(None);
-        }
         let (run, ledger) = (&last.run, &page.state.ledger);
-        if !(1..=REQUESTS_MAX).contains(&run.submitted) {
-            return Ok(None);
-        }
         let is_live = status.last_run_status == Some(RunStatus::Live);
         let until = match is_live {
             true => page.state.now().as_millisecond(),
             false => run.ended_at.unwrap_or(run.heartbeat_at),
         };
         let step_ms = (until - run.started_at) / STEPS + 1;
+        // The ledger keeps the sums of a long run.
+        let is_summed = step_ms >= SpendingStep::SPAN_MS || run.submitted <= REQUESTS_MAX;
+        if run.submitted < 1 || !is_summed {
+            return Ok(None);
+        }
         let steps = ledger.run_spending_steps(run.id, run.started_at, step_ms).await?;
         let spent = add_up(&steps);
         let total = spent.last().copied().unwrap_or_default();

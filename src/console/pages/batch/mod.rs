@@ -10,6 +10,7 @@ use maud::{Markup, html};
 use serde_json::json;
 
 use self::burn_down::BurnDown;
+use crate::console::batch_spending::{BatchSpending, read_batch_status};
 use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
@@ -18,7 +19,6 @@ use crate::console::pages::overview::mark_chip;
 use crate::console::pages::page_parts::{
     command, counts_by_status, number, status_bar, time, time_ago,
 };
-use crate::console::spending_cache::{ReadBatch, read_batch};
 use crate::ledger::{BatchRow, ConsoleRole, JobState, RecentEvent, RenderingJob, StoredBatch};
 use crate::session::batch_headline::{BatchHeadline, HeadlineMark};
 use crate::session::batch_status::{BatchStatus, RunStatus};
@@ -34,15 +34,16 @@ const RUNS_MAX: u32 = 10;
 
 pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let batch = page.batch().await?;
-    let ReadBatch { status, spending } = read_with_messages(&page, &batch).await?;
+    let status = read_status(&page, &batch).await?;
     let ledger = &page.state.ledger;
+    let spending = BatchSpending::read(&page.state, &status).await?;
     let runs = ledger.runs(Some(batch.id), RUNS_MAX).await?;
     let runs = RunStatus::read_all(runs, ledger).await;
     let renders = ledger.rendering_jobs(batch.id, RENDERS_MAX).await?;
     let events = ledger.recent_events(batch.id, EVENTS_MAX).await?;
     let mut document = status_json(&status);
     document["runs"] = runs.iter().map(|(run, status)| run_json(run, *status)).collect();
-    let money = money::section(&batch, spending, page.state.now().as_millisecond());
+    let money = money::section(&batch, spending);
     let burn_down = BurnDown::read(&page, &status).await?;
     let prices = attention::read_prices(&page, &status).await?;
     let start = start_notice(&page, &batch.name).await?;
@@ -73,17 +74,10 @@ pub(crate) async fn read_status(
     page: &PageRequest,
     batch: &StoredBatch,
 ) -> Result<BatchStatus, PageError> {
-    read_with_messages(page, batch).await.map(|read| read.status)
-}
-
-async fn read_with_messages(
-    page: &PageRequest,
-    batch: &StoredBatch,
-) -> Result<ReadBatch, PageError> {
     let row = find_batch_row(page, batch).await?;
-    let mut read = read_batch(page, row).await?;
-    read.status.read_messages(&page.state.ledger).await?;
-    Ok(read)
+    let mut status = read_batch_status(page, row).await?;
+    status.read_messages(&page.state.ledger).await?;
+    Ok(status)
 }
 
 async fn find_batch_row(page: &PageRequest, batch: &StoredBatch) -> Result<BatchRow, PageError> {

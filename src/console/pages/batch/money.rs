@@ -6,31 +6,21 @@ use maud::{Markup, html};
 
 use crate::batch;
 use crate::batch::BatchLimits;
-use crate::console::pages::page_parts::{number, time_ago};
-use crate::console::spending_cache::BatchSpending;
+use crate::console::batch_spending::BatchSpending;
+use crate::console::pages::page_parts::number;
 use crate::ledger::{SpendingTotals, StoredBatch};
 use crate::text::format_number;
 
-pub(super) fn section(
-    stored: &StoredBatch,
-    spending: Option<BatchSpending>,
-    now_ms: i64,
-) -> Markup {
+pub(super) fn section(stored: &StoredBatch, spending: BatchSpending) -> Markup {
     // A batch file of an earlier version may no longer parse; its caps are unknown then.
     let parsed = batch::parse(Path::new(&stored.file), stored.source.clone());
     let limits = parsed.map(|batch| batch.limits).unwrap_or_default();
     html! {
         section .card aria-labelledby="h-money" {
             h2 id="h-money" { "Money" }
-            @match spending {
-                None => p .muted { "Adding up the paid requests of this ledger…" },
-                Some(spending) if spending.batch.requests == 0 => p .muted { "Nothing was paid yet." },
-                Some(spending) => (spending_table(&spending)),
-            }
-            (caps(spending.map(|spending| spending.today), &limits))
-            @if let Some(at) = spending.and_then(|spending| spending.counted_at) {
-                p .muted { "Added up " (time_ago(at, now_ms)) "." }
-            }
+            @if spending.batch.requests == 0 { p .muted { "Nothing was paid yet." } }
+            @else { (spending_table(&spending)) }
+            (caps(spending.today, &limits))
         }
     }
 }
@@ -69,18 +59,16 @@ fn spending_row(name: &str, spending: SpendingTotals) -> Markup {
 }
 
 /// Returns the credits of today and the caps, each with what is left of it.
-fn caps(today: Option<f64>, limits: &BatchLimits) -> Markup {
+fn caps(today: f64, limits: &BatchLimits) -> Markup {
     html! {
         dl .facts {
-            @if let Some(today) = today {
-                dt { "today (UTC)" }
-                dd {
-                    (format_number(today))
-                    @if let Some(cap) = limits.max_credits_per_day {
-                        " of " (format_number(cap))
-                        progress max=(cap) value=(today.min(cap)) {}
-                    } @else { span .muted { " · no cap" } }
-                }
+            dt { "today (UTC)" }
+            dd {
+                (format_number(today))
+                @if let Some(cap) = limits.max_credits_per_day {
+                    " of " (format_number(cap))
+                    progress max=(cap) value=(today.min(cap)) {}
+                } @else { span .muted { " · no cap" } }
             }
             @if let Some(cap) = limits.max_credits { dt { "cap per run" } dd { (format_number(cap)) " credits" } }
             @if let Some(cap) = limits.max_videos { dt { "cap per run" } dd { (cap) " videos" } }

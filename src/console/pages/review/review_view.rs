@@ -49,11 +49,15 @@ impl ReviewView {
         filter: ReviewFilter,
     ) -> Result<Self, PageError> {
         let mut items = read_items(ledger, batch.id).await?;
-        if let Some(keys) = &subject.keys {
-            items.retain(|item| keys.contains(&item.key));
-        }
+        let counts = match &subject.keys {
+            Some(keys) => {
+                items.retain(|item| keys.contains(&item.key));
+                count_items(&items)
+            }
+            None => ledger.review_counts(batch.id).await?,
+        };
         let headings = ledger.headings(batch.id).await?;
-        let (batch_name, counts) = (batch.name.clone(), count_items(&items));
+        let batch_name = batch.name.clone();
         Ok(Self { batch_name, counts, subject, filter, headings, items })
     }
 
@@ -165,7 +169,15 @@ impl ReviewView {
     }
 
     fn count(&self, filter: VerdictFilter) -> u64 {
-        self.items.iter().filter(|item| filter.is_shown(item)).count() as u64
+        let ReviewCounts { waiting, approved, rejected, changes } = self.counts;
+        match filter {
+            VerdictFilter::All => waiting + approved + rejected + changes,
+            VerdictFilter::Waiting => waiting,
+            VerdictFilter::Given(VerdictKind::Approved) => approved,
+            VerdictFilter::Given(VerdictKind::Rejected) => rejected,
+            VerdictFilter::Given(VerdictKind::Changes) => changes,
+            VerdictFilter::Given(VerdictKind::Withdrawn) => 0,
+        }
     }
 
     fn undo_notice(&self) -> Markup {

@@ -171,6 +171,9 @@ impl<'s> RowSearch<'s> {
 
     /// Returns a page of the sorted rows; `None` if they are too many.
     async fn find_sorted(mut self, number: usize) -> Result<Option<FoundRows>, LedgerError> {
+        if self.count_jobs().await? > SCANNED_MAX as u64 {
+            return Ok(None);
+        }
         let mut rows = Vec::new();
         self.scanned_max = SCANNED_MAX;
         while let Some(row) = self.next_match().await? {
@@ -192,6 +195,16 @@ impl<'s> RowSearch<'s> {
             later: (number + 1 < pages).then_some(RowPlace::Page(number + 1)),
             ..FoundRows::default()
         }))
+    }
+
+    /// Returns the number of jobs in the states that are searched.
+    async fn count_jobs(&self) -> Result<u64, LedgerError> {
+        let counts = self.ledger.state_counts(self.batch).await?;
+        let is_searched = |state: JobState| {
+            let mut sources = self.streams.iter().map(|stream| stream.source);
+            sources.any(|source| source == RowSource::AllJobs || source == RowSource::JobsIn(state))
+        };
+        Ok(counts.iter().filter(|(state, _)| is_searched(**state)).map(|(_, jobs)| jobs).sum())
     }
 
     /// Returns the next row that matches; `None` after the last one, or at the limit of a page.
