@@ -3,7 +3,7 @@
 //! Batch names are one namespace for all machines that use a server, and the files of a batch are not in
 //! its ledger. Reads only.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::batch::Batch;
 use crate::ledger::{Ledger, LedgerError, PlanCounts, RunEnding, StoredBatch};
@@ -21,7 +21,7 @@ const UNCONFIRMED_ROWS_MAX: u64 = 3;
 pub(crate) struct FormerMachine {
     batch: String,
     host: String,
-    file: String,
+    file: PathBuf,
     folder: Option<PathBuf>,
 }
 
@@ -43,8 +43,9 @@ impl FormerMachine {
         Ok(other.map(|host| Self {
             batch: stored.name.clone(),
             host,
-            file: stored.file.clone(),
-            folder: output_dir::stored_output_dir(stored),
+            // Relative paths mean nothing on another machine.
+            file: absolute_path(Path::new(&stored.file)),
+            folder: output_dir::stored_output_dir(stored).map(|folder| absolute_path(&folder)),
         }))
     }
 
@@ -71,9 +72,13 @@ impl FormerMachine {
             "{}, from `{}` there; `{}` on {} would remove or replace {replaced} of its {known} rows. Give \
              one of them another `name`, or confirm with --new-file; nothing was sent",
             self.message(),
-            self.file,
-            batch.file.display(),
+            self.file.display(),
+            absolute_path(&batch.file).display(),
             host_name()
         )))
     }
+}
+
+fn absolute_path(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

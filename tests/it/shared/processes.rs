@@ -111,13 +111,13 @@ async fn batch_of_another_machine_is_taken_over_by_its_rows_and_not_by_others_of
     let on_other_machine = "update callsheet.run set host = 'studio-b'";
     machines.database.query(on_other_machine);
     let taken_over = run(&[]);
-    let wrote = "was on studio-b and wrote to `out`";
-    assert!(taken_over.stderr.contains(wrote), "{taken_over:?}");
+    let wrote = format!("was on studio-b and wrote to `{}`", office.path("out").display());
+    assert!(taken_over.stderr.contains(&wrote), "{taken_over:?}");
     let checked = office.run(&["--ledger", &url, "check", "b.toml", "--offline"]);
     machines.database.query(on_other_machine);
     let checked_there = office.run(&["--ledger", &url, "check", "b.toml", "--offline"]);
     assert!(!checked.stdout.contains("studio-b"), "{checked:?}");
-    assert!(checked_there.stdout.contains(wrote), "{checked_there:?}");
+    assert!(checked_there.stdout.contains(&wrote), "{checked_there:?}");
     office.write("s.csv", "key,script\nother1,Good evening\nother2,Good evening again\n");
     let refused = run(&[]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
