@@ -110,6 +110,13 @@ static HAS_ANY_PROJECT: Statement = Statement::new(
         or exists (select 1 from submission where render_id = listed.value))",
 );
 
+static HAS_UNKNOWN_PROJECT: Statement = Statement::new(
+    "-- ledger::has_unknown_project
+    select exists (select 1 from ({list $1}) listed where
+        not exists (select 1 from submission where project_id = listed.value)
+        and not exists (select 1 from submission where render_id = listed.value))",
+);
+
 struct MarkSwept {
     submissions: Vec<SubmissionId>,
     now: Timestamp,
@@ -213,5 +220,10 @@ impl Ledger {
     /// containing them shows this account.
     pub async fn has_any_project(&self, projects: &[String]) -> Result<bool, LedgerError> {
         Ok(self.readers.fetch_value(&HAS_ANY_PROJECT, binds![projects]).await?)
+    }
+
+    /// Returns whether any of `projects` is none that this ledger knows as its own.
+    pub async fn has_unknown_project(&self, projects: &[String]) -> Result<bool, LedgerError> {
+        Ok(self.readers.fetch_value(&HAS_UNKNOWN_PROJECT, binds![projects]).await?)
     }
 }

@@ -34,6 +34,8 @@ pub struct ProjectIndex {
     /// Whether the list shows a known project of ours with its tag. Only then does it prove that it
     /// shows such projects at all.
     pub shows_known_projects: bool,
+    /// Whether it shows a project without a tag that this ledger did not make: it may be any render.
+    pub shows_unknown_projects: bool,
     /// Whether this batch's exports were observed to render under their draft's id, and none under
     /// another.
     pub keeps_ids: bool,

@@ -2,7 +2,8 @@
 //! retried. Pure.
 //!
 //! Both are doubted once: the project is read some time later, and only if it shows no render is the
-//! decline believed, or the render paid for again.
+//! decline believed, or the render paid for again. A render under another id than the draft's would be
+//! in the project list; where it could not be recognized there, the job waits for the operator.
 
 use crate::aistudios::{ProjectDetails, RenderState, RenderStatus};
 use crate::ledger::{DueJob, JobUpdate, RecheckReason};
@@ -62,14 +63,28 @@ pub(in crate::runner) fn judge_recheck(
         (Some(Err(message)), _) if !observation.is_draft_gone => {
             RecheckVerdict::Unclear(message.clone())
         }
-        (_, Err(message)) if is_tagged(due) => RecheckVerdict::Unclear(message.clone()),
-        // It may be rendered under another id, which this list would hide.
-        (_, Ok(index)) if is_tagged(due) && !index.keeps_ids => match index.omission() {
-            Some(omission) => RecheckVerdict::Unclear(omission.to_owned()),
+        (_, Err(message)) => RecheckVerdict::Unclear(message.clone()),
+        // The project itself shows whether it was rendered.
+        (_, Ok(index)) if index.keeps_ids => settle_decline(due, observation, context),
+        (_, Ok(index)) => match hidden_render_objection(due, index) {
+            Some(objection) => RecheckVerdict::Unclear(objection),
             None => settle_decline(due, observation, context),
         },
-        _ => settle_decline(due, observation, context),
     }
+}
+
+/// Returns why the request may have been rendered under another id although this list shows no such
+/// render; `None` if the list would show it.
+fn hidden_render_objection(due: &DueJob, index: &ProjectIndex) -> Option<String> {
+    if let Some(omission) = index.omission() {
+        return Some(omission.to_owned());
+    }
+    // Without a tag, any project that is not known to be another one may be its render.
+    let finds_by_tag = is_tagged(due) && !index.loses_tags;
+    (!finds_by_tag && index.shows_unknown_projects).then(|| {
+        let decline = due.decline.as_deref().unwrap_or("it was given up");
+        format!("{decline}; it may be rendered all the same, and carries no tag to find it by")
+    })
 }
 
 /// Believes a decline.

@@ -288,3 +288,42 @@ fn a_decline_is_not_believed_with_a_list_that_leaves_out_projects() {
         assert!(matches!(verdict, RecheckVerdict::Unclear(_)), "{verdict:?}");
     }
 }
+
+/// Without a tag, a render under another id looks like any other project.
+#[test]
+fn a_decline_of_a_request_without_a_tag_waits_for_the_operator_unless_no_project_can_be_its_render()
+{
+    let context =
+        RecheckContext { now: Timestamp::UNIX_EPOCH, submit_retries: 3, earlier_progress: None };
+    let declined = |request: &str, reason| DueJob {
+        request: request.to_owned(),
+        recheck: Some(reason),
+        decline: Some("not now".to_owned()),
+        ..paid(Some("d1"))
+    };
+    // Whether exports are known to keep their id, names to lose their tag, and a project is unknown.
+    for (request, keeps_ids, loses_tags, is_any_unknown, is_believed) in [
+        ("simple_video", false, false, true, false),
+        ("simple_video", false, false, false, true),
+        ("simple_video", true, false, true, true),
+        ("project", false, false, true, true),
+        ("project", false, true, true, false),
+    ] {
+        let mut index = index_of(&[]).unwrap();
+        (index.keeps_ids, index.loses_tags) = (keeps_ids, loses_tags);
+        index.shows_unknown_projects = is_any_unknown;
+        for reason in [RecheckReason::Declined, RecheckReason::Postponed, RecheckReason::NotFound] {
+            let due = declined(request, reason);
+            let draft = Some(Ok(project("d1", NAME)));
+            let observation = Observation { draft, ..Observation::default() };
+            let index = Ok(index.clone());
+            let evidence = judge(&due, &index, &observation);
+            let verdict = judge_recheck(&due, &index, &observation, context, evidence);
+            let is_settled = matches!(verdict, RecheckVerdict::Settle(_));
+            assert_eq!(is_settled, is_believed, "{request}, {reason:?}, {index:?}: {verdict:?}");
+            if let RecheckVerdict::Unclear(message) = verdict {
+                assert!(message.contains("not now"), "{message}");
+            }
+        }
+    }
+}

@@ -374,6 +374,42 @@ async fn untagged_export_accepted_under_another_id_is_never_paid_twice() {
     }
 }
 
+/// An export that was declined although it renders, under another id: no project of such a kind can be
+/// recognized, so a decline is believed only if the account has no project that could be the render.
+#[tokio::test(flavor = "multi_thread")]
+async fn decline_of_an_untagged_export_that_renders_under_another_id_waits_for_the_operator() {
+    for name in ["chroma-key", "custom-avatar", "edit-project", "scripts-to-video"] {
+        for fault in ["decline-after=export:1@400", "decline-after=export:1@429"] {
+            let example = ExampleBatch::new(name, |settings| {
+                settings.faults.add(fault).unwrap();
+                settings.switches.export.id = sandbox::ReturnedId::New;
+                settings.switches.list.include = sandbox::ListFilter::All;
+            })
+            .await;
+            for _ in 0..2 {
+                let outcome = example.run().await;
+                assert_eq!(outcome.jobs_for_operator, 1, "{name}, {fault}: {outcome:?}");
+            }
+            let message = example.rows().await.into_iter().find_map(|row| {
+                (row.state == Some(JobState::Uncertain)).then_some(row.message).flatten()
+            });
+            assert!(message.is_some_and(|text| text.contains("carries no tag")), "{name}, {fault}");
+            let exports = example.sandbox.counters().request_count("export");
+            assert_eq!(exports, example.sandbox.render_count(), "{name}, {fault}: exported again");
+        }
+    }
+    // An honest decline leaves no such project.
+    for name in ["chroma-key", "custom-avatar", "scripts-to-video"] {
+        let example = ExampleBatch::new(name, |settings| {
+            settings.faults.add("rate-limit=export:1").unwrap();
+            settings.switches.export.id = sandbox::ReturnedId::New;
+        })
+        .await;
+        let outcome = example.run().await;
+        example.assert_done_once(&outcome, "declined before any work").await;
+    }
+}
+
 /// The second row finds the project in the state after the first: exported, at 100 %, with a link.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_edit_one_project_run_one_at_a_time_and_get_their_own_videos() {

@@ -250,8 +250,7 @@ impl SimulationSetup {
         // Without a tag, a project under the wrong row cannot be recognized.
         faults.retain(|(fault, _)| kind.is_tagged() || *fault != SimulatedFault::CrossedResponse);
         let list_hides = faults.iter().any(|(fault, _)| fault.hides_projects_silently());
-        let is_hidden =
-            (list_hides || !kind.is_tagged()) && behavior.export_id == SimulatedExportId::New;
+        let is_hidden = list_hides && behavior.export_id == SimulatedExportId::New;
         if is_hidden || !behavior.shows_declined_exports(limits.confirm_after) {
             faults.retain(|(fault, _)| *fault != SimulatedFault::DeclinedAfterWork);
         }

@@ -39,6 +39,9 @@ const CHECKS_PER_CLAIM: u32 = 64;
 const CHECK_LEASE: Duration = Duration::from_secs(600);
 /// The shortest delay between two checks of a job.
 const CHECK_DELAY_MIN: Duration = Duration::from_millis(20);
+/// Checks of a declined request, before only the operator can resolve it: a project that seems to be its
+/// render may be that of another row whose response is still on its way.
+const DECLINED_LOOKS_MIN: i64 = 3;
 /// Projects read per check, to find the one whose render task a callback named.
 const TASK_READS_MAX: usize = 32;
 
@@ -265,6 +268,8 @@ impl<S: StudioApi> Reconciler<S> {
         index.shows_known_projects = run.ledger.has_any_project(&index.tagged_ids).await?;
         let stated = profile_keeps_export_id(vendor);
         index.keeps_ids = run.ledger.has_stable_export_ids(run.batch, stated).await?;
+        index.shows_unknown_projects =
+            !index.keeps_ids && run.ledger.has_unknown_project(&index.untagged_ids).await?;
         let finished = run.ledger.finished_projects(run.batch).await?;
         let missing = index.compare_with(&finished);
         let Some(hides_any) = has_hidden_project(&run, missing, &mut self.deleted_projects).await
@@ -376,9 +381,12 @@ impl<S: StudioApi> Reconciler<S> {
         let Check { due, mut quiet_wait, .. } = check;
         quiet_wait.discard_clean_reads();
         self.quiet_waits.insert(due.job, quiet_wait);
-        // Without an id and a tag no check will ever prove anything; only a callback can.
+        // Without an id and a tag, or after a decline without a tag, no check of the job itself will ever
+        // prove anything; only a callback can.
         let expects_callback = has_callback || has_working_callbacks(&self.run);
-        let is_unfindable = due.project_id.is_none() && !is_tagged(due) && !expects_callback;
+        let was_declined = due.decline.is_some() && due.looks >= DECLINED_LOOKS_MIN;
+        let is_hidden = due.project_id.is_none() || was_declined;
+        let is_unfindable = is_hidden && !is_tagged(due) && !expects_callback;
         let waited = quiet_wait.elapsed(self.run.clock.awake_time());
         if is_unfindable || waited >= self.run.settings.limits.settle_after * 2 {
             self.leave_to_operator(due.job);
