@@ -136,9 +136,14 @@ impl GlobalArgs {
 
     /// Returns the commands of a batch in that ledger.
     pub(crate) fn command_hints(&self, rehearsal: bool, batch: &str, file: &str) -> CommandHints {
-        let mut options = self.ledger_options(rehearsal);
+        CommandHints::new(&self.suggested_options(rehearsal), batch, file)
+    }
+
+    /// Returns the options that suggested commands need to use the same ledger.
+    pub(crate) fn suggested_options(&self, is_rehearsal: bool) -> LedgerOptions {
+        let mut options = self.ledger_options(is_rehearsal);
         options.is_rehearsal |= options.names_rehearsals();
-        CommandHints::new(&options, batch, file)
+        options
     }
 }
 

@@ -160,9 +160,8 @@ fn reject_report(batch: &Batch, sheet: &Sheet) -> Result<(), PlanError> {
         column: None,
         message: "this is a report of Callsheet, which may lack rows of the sheet".to_owned(),
         help: Some(format!(
-            "keep the `sheet` from which it was made, and run the rows of this file with \
-             `callsheet run {} --with {}`",
-            batch.file.display(),
+            "keep the `sheet` from which it was made, and give `run` the option --with {} to run the \
+             rows of this file",
             file.display()
         )),
         can_hide_rows: false,

@@ -142,13 +142,7 @@ impl<'c> AttentionReason<'c> {
 impl CommandHints {
     /// Returns the commands of a batch in the ledger that `options` select.
     pub(crate) fn new(options: &LedgerOptions, batch: &str, file: &str) -> Self {
-        let mut ledger_options = String::new();
-        if options.is_rehearsal {
-            ledger_options.push_str(" --sandbox");
-        }
-        if let Some(ledger) = &options.option {
-            ledger_options.push_str(&format!(" --ledger {}", shell_quote(&ledger.to_string())));
-        }
+        let ledger_options = ledger_arguments(options);
         Self { batch: shell_quote(batch).into_owned(), file: file.to_owned(), ledger_options }
     }
 
@@ -168,6 +162,16 @@ impl CommandHints {
     /// Returns the command that lists the problems of the inputs, for free.
     pub(crate) fn plan_command(&self) -> String {
         format!("callsheet plan {}{}", shell_quote(&self.file), self.ledger_options)
+    }
+
+    /// Returns the command that lists all rows of a plan for programs, for free.
+    pub(crate) fn plan_json_command(&self) -> String {
+        format!("{} --json", self.plan_command())
+    }
+
+    /// Returns the command that gives finished videos the names of a changed `file`.
+    pub(crate) fn rename_command(&self) -> String {
+        format!("callsheet rename {}{}", shell_quote(&self.file), self.ledger_options)
     }
 
     /// Returns the command that compares the ledger with the projects of its accounts.
@@ -315,6 +319,18 @@ impl CommandHints {
             _ => vec![retry],
         }
     }
+}
+
+/// Returns the options with which a suggested command uses the same ledger, each after a space.
+pub(crate) fn ledger_arguments(options: &LedgerOptions) -> String {
+    let mut arguments = String::new();
+    if options.is_rehearsal {
+        arguments.push_str(" --sandbox");
+    }
+    if let Some(ledger) = &options.option {
+        arguments.push_str(&format!(" --ledger {}", shell_quote(&ledger.to_string())));
+    }
+    arguments
 }
 
 /// Returns text as one word for a POSIX shell.

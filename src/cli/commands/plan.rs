@@ -26,6 +26,7 @@ use crate::session::exit_code::ExitReason;
 use crate::session::files::{media_check, output_dir, overwrite_guard, sheet_input};
 use crate::session::ledger_location;
 use crate::session::ledger_match::{LedgerMatch, stored_batch};
+use crate::session::next_steps::CommandHints;
 use crate::text::{pluralize, strip_control};
 
 /// Show what a run would do; spends nothing
@@ -126,7 +127,9 @@ async fn execute(
         printer.status(&format!("{}. Nothing was spent", total.text));
     }
     let rehearsed = location.rehearsed_videos(batch.name.as_str()).await;
-    print_plan(&plan, &batch, rehearsed, printer);
+    let file = args.batch.display().to_string();
+    let commands = global.command_hints(args.sandbox, batch.name.as_str(), &file);
+    print_plan(&plan, &PrintedBatch { batch: &batch, commands: &commands, rehearsed }, printer);
     match write_page(&args, &plan, &batch, &ledger, printer).await {
         Ok(()) => {}
         Err(StoryboardError::Plan(error)) => {
@@ -135,7 +138,7 @@ async fn execute(
         Err(StoryboardError::Command(error)) => return Err(error),
     }
     plan_text::print_identical_videos(&plan, printer);
-    plan_text::print_confirmation(&plan, &batch, printer);
+    plan_text::print_confirmation(&plan, &commands, printer);
     let mut exits = vec![verdict(&plan)];
     plan.discard().await;
     ledger.close().await;
@@ -180,12 +183,21 @@ async fn compare_with_catalog(
     Ok(())
 }
 
-fn print_plan(plan: &Plan, batch: &Batch, rehearsed: Option<u64>, printer: &Printer) {
+/// The batch of a plan, with what is printed about it.
+struct PrintedBatch<'a> {
+    batch: &'a Batch,
+    commands: &'a CommandHints,
+    /// How many of its videos were rehearsed.
+    rehearsed: Option<u64>,
+}
+
+fn print_plan(plan: &Plan, printed: &PrintedBatch<'_>, printer: &Printer) {
+    let PrintedBatch { batch, commands, rehearsed } = *printed;
     if printer.is_json() {
         printer.print_json(&plan_text::plan_json(plan, batch));
         return;
     }
-    let mut lines = plan_text::summary_lines(plan, batch);
+    let mut lines = plan_text::summary_lines(plan, batch, commands);
     if let (Some(videos), Some(headline)) = (rehearsed, lines.first_mut()) {
         headline.push_str(&format!(" (rehearsed: {videos})"));
     }

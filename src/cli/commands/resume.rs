@@ -67,7 +67,7 @@ pub(crate) async fn run(args: ResumeArgs, global: &GlobalArgs, printer: &Printer
         Err(error) => return session_output::print_early_error(&error, printer),
     };
     let clock = Clock::real();
-    let observer = session_output::observer(printer);
+    let observer = session_output::observer(printer, global.suggested_options(args.sandbox));
     let session = Session::start(SessionSetup { clock, observer, notifies_rehearsals: false });
     let request = resume_request(args, location);
     let confirm = async |question| {

@@ -131,7 +131,7 @@ pub(crate) async fn run(args: RunArgs, global: &GlobalArgs, printer: &Printer) -
     };
     location.notice.iter().for_each(|notice| printer.status(notice));
     let clock = Clock::real();
-    let observer = session_output::observer(printer);
+    let observer = session_output::observer(printer, global.suggested_options(args.sandbox));
     let session =
         Session::start(SessionSetup { clock, observer, notifies_rehearsals: args.notify });
     let confirm = async |question| {

@@ -10,7 +10,7 @@ use crate::cli::output::printer::Printer;
 use crate::cli::output::{estimate, sheet_remarks};
 use crate::ledger::{ListedRow, RemovedRow, SkippedRow};
 use crate::plan::{ConfirmationCause, PayloadChange, Plan, PlanProblem, PlanProblems};
-use crate::session::next_steps::shell_quote;
+use crate::session::next_steps::CommandHints;
 use crate::text::{pluralize, strip_control};
 
 /// Replaced keys that are listed one by one.
@@ -71,11 +71,11 @@ fn join_counts(counts: &[LabeledCount]) -> String {
 }
 
 /// Returns the counts of a plan, and its rows by key with their reasons.
-pub(crate) fn summary_lines(plan: &Plan, batch: &Batch) -> Vec<String> {
+pub(crate) fn summary_lines(plan: &Plan, batch: &Batch, commands: &CommandHints) -> Vec<String> {
     let mut lines = vec![headline(plan, batch)];
     lines.extend(Some(class_line(plan)).filter(|line| !line.is_empty()));
     let (counts, listing) = (&plan.counts, &plan.listing);
-    let all = format!("callsheet plan {} --json", shell_quote(&batch.file.display().to_string()));
+    let all = commands.plan_json_command();
     let mut add = |rows: Vec<String>, count: u64, kind: &str| {
         let omitted = count.saturating_sub(rows.len() as u64);
         lines.extend(rows.into_iter().map(|row| format!("  {}", strip_control(&row))));
@@ -92,12 +92,12 @@ pub(crate) fn summary_lines(plan: &Plan, batch: &Batch) -> Vec<String> {
     }
     if counts.old_names > 0 {
         lines.push(format!(
-            "  {} the name of the earlier `file`; to rename (free): callsheet rename {}",
+            "  {} the name of the earlier `file`; to rename (free): {}",
             match counts.old_names {
                 1 => "1 video keeps".to_owned(),
                 videos => format!("{videos} videos keep"),
             },
-            shell_quote(&batch.file.display().to_string())
+            commands.rename_command()
         ));
     }
     lines
@@ -177,18 +177,17 @@ pub(crate) fn print_identical_videos(plan: &Plan, printer: &Printer) {
 }
 
 /// Prints why a plan needs a confirmation, and how to give it.
-pub(crate) fn print_confirmation(plan: &Plan, batch: &Batch, printer: &Printer) {
+pub(crate) fn print_confirmation(plan: &Plan, commands: &CommandHints, printer: &Printer) {
     let messages = plan.review.messages(plan.credits_per_minute);
     let Some((reason, details)) = messages.split_first() else { return };
-    let path = batch.file.display().to_string();
-    let file = shell_quote(&path);
     let mut text = format!("stopped before spending: {reason}");
     for detail in details.iter().take(DETAILS_LISTED_MAX) {
         text.push_str(&format!("\n  {}", strip_control(detail)));
     }
     let omitted = details.len().saturating_sub(DETAILS_LISTED_MAX);
     if omitted > 0 {
-        text.push_str(&format!("\n  … and {omitted} more: callsheet plan {file} --json"));
+        let all = commands.plan_json_command();
+        text.push_str(&format!("\n  … and {omitted} more: {all}"));
     }
     printer.error(&printer.with_batch_prefix(&text));
     let hint = "If this is intended, give `run` the option --accept-changes";

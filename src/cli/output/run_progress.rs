@@ -12,6 +12,7 @@ use crate::cli::output::progress_bars::{ProgressBars, VideoCounts};
 use crate::ledger::{BatchId, JobState, Ledger};
 use crate::runner::RunEvent;
 use crate::session::event::JobStateCounts;
+use crate::session::next_steps::CommandHints;
 use crate::session::read_job_counts;
 use crate::text::{format_duration, strip_control};
 
@@ -27,6 +28,8 @@ pub(crate) struct RunProgress {
     state: Arc<Mutex<ProgressState>>,
     /// Quiet wait for an uncertain job; `None` if the run does not wait for it.
     quiet_wait: Option<Duration>,
+    /// The command that continues the batch if it is paused.
+    unpause_command: String,
 }
 
 struct ProgressState {
@@ -61,13 +64,24 @@ impl RunProgress {
             last_line_at: Instant::now(),
         };
         let state = Arc::new(Mutex::new(progress_state));
-        Self { printer: printer.clone(), state, quiet_wait: None }
+        let unpause_command = "callsheet unpause".to_owned();
+        Self { printer: printer.clone(), state, quiet_wait: None, unpause_command }
     }
 
     /// Returns a handle for the events of one batch. `printer` carries the label of the batch;
     /// `quiet_wait` is the time for which its run waits for an uncertain job, if it waits.
-    pub(crate) fn for_batch(&self, printer: &Printer, quiet_wait: Option<Duration>) -> Self {
-        Self { printer: printer.clone(), state: self.state.clone(), quiet_wait }
+    pub(crate) fn for_batch(
+        &self,
+        printer: &Printer,
+        quiet_wait: Option<Duration>,
+        commands: Option<CommandHints>,
+    ) -> Self {
+        let unpause_command = match commands {
+            Some(commands) => commands.unpause_command(),
+            None => self.unpause_command.clone(),
+        };
+        let state = self.state.clone();
+        Self { printer: printer.clone(), state, quiet_wait, unpause_command }
     }
 
     /// Shows progress while no event occurs, until the last run ends: updates the bars from the
@@ -221,11 +235,11 @@ impl RunProgress {
             RunEvent::Halted { message } => {
                 Some(format!("submitting stopped: {}", strip_control(message)))
             }
-            RunEvent::Paused => Some(
+            RunEvent::Paused => Some(format!(
                 "paused: renders in progress are still downloaded; nothing new is submitted until \
-                 `callsheet unpause`"
-                    .into(),
-            ),
+                 `{}`",
+                self.unpause_command
+            )),
             RunEvent::Unpaused => Some("unpaused: continuing".into()),
             RunEvent::RequestEnded { action, requester, message, .. } => Some(format!(
                 "{action} requested by {}: {}",

@@ -18,12 +18,17 @@ use crate::session::exit_code::ExitReason;
 use crate::session::files::media_check::{
     ADDRESSES_MAX, CHECK_DURATION_MAX, MediaFinding, MediaReport,
 };
+use crate::session::ledger_location::LedgerOptions;
+use crate::session::next_steps::CommandHints;
 use crate::session::run_forecast::{InvalidRowsFix, RunForecast, RunStart};
 use crate::text::{format_duration, pluralize, strip_control};
 
-/// Returns an observer that prints every event.
-pub(crate) fn observer(printer: &Printer) -> SessionObserver {
-    let output = SessionOutput { printer: printer.clone(), progress: OnceLock::new() };
+/// Returns an observer that prints every event. The commands that it suggests are about the ledger that
+/// `ledger_options` select.
+pub(crate) fn observer(printer: &Printer, ledger_options: LedgerOptions) -> SessionObserver {
+    let printer = printer.clone();
+    let (only_batch, progress) = (OnceLock::new(), OnceLock::new());
+    let output = SessionOutput { printer, ledger_options, only_batch, progress };
     SessionObserver::new(move |batch, event| output.print(batch, event))
 }
 
@@ -37,11 +42,34 @@ pub(crate) fn print_early_error(error: &CommandError, printer: &Printer) -> Exit
 
 struct SessionOutput {
     printer: Printer,
+    ledger_options: LedgerOptions,
+    /// The batch of a session with a single one.
+    only_batch: OnceLock<String>,
     /// The progress of the runs, once they begin.
     progress: OnceLock<RunProgress>,
 }
 
 impl SessionOutput {
+    fn command_hints(&self, batch: &str, file: &str) -> CommandHints {
+        CommandHints::new(&self.ledger_options, batch, file)
+    }
+
+    fn hints_for(&self, batch: &Batch) -> CommandHints {
+        self.command_hints(batch.name.as_str(), &batch.file.display().to_string())
+    }
+
+    /// Returns the commands of the batch that an event of a run concerns.
+    fn hints_for_run(&self, batch: Option<&str>) -> Option<CommandHints> {
+        let name = batch.or(self.only_batch.get().map(String::as_str))?;
+        Some(self.command_hints(name, ""))
+    }
+
+    fn set_only_batch(&self, name: &str, printer: &Printer) {
+        printer.set_batch(name);
+        // There is one such event per session.
+        let _ = self.only_batch.set(name.to_owned());
+    }
+
     fn print(&self, batch: Option<&str>, event: SessionEvent<'_>) {
         let printer = match batch {
             Some(batch) => &self.printer.for_batch(batch),
@@ -49,7 +77,7 @@ impl SessionOutput {
         };
         let status = |line: &str| printer.status(&printer.with_batch_prefix(line));
         match event {
-            SessionEvent::OnlyBatch { name } => printer.set_batch(name),
+            SessionEvent::OnlyBatch { name } => self.set_only_batch(name, printer),
             SessionEvent::BatchFileInvalid { problems } => {
                 diagnostics::print_batch_problems(printer, problems);
             }
@@ -66,14 +94,14 @@ impl SessionOutput {
                 print_invalid_rows(plan, batch, fix, printer);
             }
             SessionEvent::Planned { batch, plan, forecast } => {
-                print_plan(plan, batch, printer);
+                print_plan(plan, batch, &self.hints_for(batch), printer);
                 plan_text::print_identical_videos(plan, printer);
                 if let Some(line) = forecast_line(forecast) {
                     status(&plan_text::with_skipped_rows(plan, &line));
                 }
             }
             SessionEvent::ConfirmationNeeded { batch, plan } => {
-                plan_text::print_confirmation(plan, batch, printer);
+                plan_text::print_confirmation(plan, &self.hints_for(batch), printer);
             }
             SessionEvent::Retrying { jobs } => printer.status(&format!(
                 "retrying {} (unless their video has arrived)",
@@ -104,7 +132,8 @@ impl SessionOutput {
             }
             SessionEvent::Run { event, quiet_wait } => {
                 if let Some(progress) = self.progress.get() {
-                    progress.for_batch(printer, quiet_wait).show_event(event);
+                    let commands = self.hints_for_run(batch);
+                    progress.for_batch(printer, quiet_wait, commands).show_event(event);
                 }
             }
             SessionEvent::RunEnded => {
@@ -170,7 +199,7 @@ fn fix_message(fix: InvalidRowsFix, is_in_sheet: bool) -> Option<&'static str> {
     }
 }
 
-fn print_plan(plan: &Plan, batch: &Batch, printer: &Printer) {
+fn print_plan(plan: &Plan, batch: &Batch, commands: &CommandHints, printer: &Printer) {
     diagnostics::print_warnings(printer, &plan.warnings, &plan.template_files);
     if printer.is_json() {
         let plan = plan_text::plan_json(plan, batch);
@@ -179,7 +208,7 @@ fn print_plan(plan: &Plan, batch: &Batch, printer: &Printer) {
     for line in sheet_remarks::sheet_remarks(plan) {
         printer.status(&printer.with_batch_prefix(&line));
     }
-    for line in plan_text::summary_lines(plan, batch) {
+    for line in plan_text::summary_lines(plan, batch, commands) {
         printer.status(&line);
     }
 }

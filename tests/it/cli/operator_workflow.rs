@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::TIME_SCALE;
-use crate::support::test_cli::{CommandOutput, LIMITS, TestCli};
+use crate::support::test_cli::{CommandOutput, LIMITS, TEMPLATE, TestCli};
 
 fn batch_status(office: &TestCli) -> Value {
     let told = office.run(&["status", "promo", "--json"]);
@@ -131,6 +131,65 @@ async fn commands_suggested_for_a_rehearsal_apply_to_the_rehearsal() {
     let run = suggested_command(&again, "Next: ");
     let run: Vec<_> = run.iter().map(String::as_str).chain(["--speed", "3000"]).collect();
     assert_eq!(office.start(&mut office.command_without_credentials(&run)).wait().code, Some(0));
+    assert_eq!(office.sandbox.requests(), [], "the real studio was asked");
+}
+
+/// Returns every command in the output that begins in its line or after "Next:" or another colon.
+fn printed_commands(ended: &CommandOutput) -> Vec<String> {
+    let said = format!("{}\n{}", ended.stdout, ended.stderr);
+    let commands = said.lines().filter_map(|line| {
+        let (before, command) = line.split_once("callsheet ")?;
+        let is_line = before.trim().is_empty() || before.ends_with(": ") || before.ends_with('`');
+        is_line.then(|| command.trim_end_matches('`').to_owned())
+    });
+    commands.collect()
+}
+
+/// Typed in another folder, with a ledger of its own name, in a rehearsal: whatever is printed to be typed
+/// next is about the same batch and the same ledger.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_suggested_command_names_the_ledger_and_the_file_in_use() {
+    let office = TestCli::new(24).await;
+    let elsewhere = office.dir.path().join("else where");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let ledger = ["--ledger", "../my ledger.db"];
+    let run = |args: &[&str]| {
+        let args = [args, &ledger[..]].concat();
+        let mut command = office.command_without_credentials(&args);
+        office.start(command.current_dir(&elsewhere)).wait()
+    };
+    let rehearse = |more: &[&str]| {
+        run(&[&["run", "../b.toml", "--sandbox", "--speed", "3000", "--no-canary"], more].concat())
+    };
+    let mut outputs = vec![run(&["status", "--sandbox"]), rehearse(&["--fault", "400=create:1"])];
+    // The files of all rows get other names, and then all rows change.
+    let text = std::fs::read_to_string(office.path("b.toml")).unwrap();
+    let renamed = text.replace("key = ", "file = 'v-{{key}}.mp4'\nkey = ");
+    assert_ne!(renamed, text);
+    office.write("b.toml", &renamed);
+    outputs.push(run(&["plan", "../b.toml", "--sandbox", "--offline"]));
+    office.write("t.json.hbs", &TEMPLATE.replace("\"M1\"", "\"M2\""));
+    outputs.push(run(&["plan", "../b.toml", "--sandbox", "--offline"]));
+    outputs.push(rehearse(&[]));
+    for command in ["status", "retry", "pause", "jobs", "unpause"] {
+        outputs.push(run(&[command, "promo", "--sandbox"]));
+    }
+    outputs.push(run(&["pause", "promo", "--sandbox"]));
+    outputs.push(rehearse(&["--accept-changes"]));
+    let printed: Vec<String> = outputs.iter().flat_map(printed_commands).collect();
+    for command in &printed {
+        assert!(command.contains(" --sandbox"), "{command}");
+        assert!(command.contains(" --ledger '../my ledger.db'"), "{command}");
+        let is_about_file = ["plan ", "run ", "rename "].iter().any(|one| command.starts_with(one));
+        assert!(
+            !is_about_file || command.contains(" ../b.toml") || command.contains("NAME"),
+            "{command}"
+        );
+    }
+    for name in ["plan", "run", "rename", "status", "retry", "pause", "unpause"] {
+        let is_printed = printed.iter().any(|command| command.starts_with(name));
+        assert!(is_printed || name == "pause", "no `callsheet {name}` in {printed:#?}");
+    }
     assert_eq!(office.sandbox.requests(), [], "the real studio was asked");
 }
 

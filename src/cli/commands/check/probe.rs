@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::session::account::credentials::ChosenHost;
 use crate::session::check_finding::CheckFinding;
 use crate::session::error::CommandError;
+use crate::session::ledger_location::LedgerOptions;
 use crate::session::probe;
 use crate::session::probe::ProbeRequest;
 
@@ -46,7 +47,7 @@ impl ProbeArgs {
             host,
             may_render,
             clock: &Clock::real(),
-            observer: &session_output::observer(printer),
+            observer: &session_output::observer(printer, LedgerOptions::default()),
         };
         probe::run_probe(request).await
     }

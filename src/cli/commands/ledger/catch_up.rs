@@ -20,6 +20,7 @@ use crate::session::maintenance::catch_up;
 use crate::session::maintenance::catch_up::{
     CatchUpEvent, CatchUpReport, CatchUpRequest, ComparedBatch,
 };
+use crate::session::next_steps::ledger_arguments;
 use crate::text::pluralize;
 
 /// Arguments of `callsheet ledger catch-up`.
@@ -45,6 +46,7 @@ pub(crate) async fn catch_up_ledger(
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let LedgerCatchUpArgs { files, checked: is_checked, trust } = args;
+    let arguments = ledger_arguments(&location.options);
     let request = CatchUpRequest { location, files, is_checked, trusts: trust.trust };
     let notify = |event| match event {
         CatchUpEvent::Waiting { until } => printer.status(&format!(
@@ -57,7 +59,7 @@ pub(crate) async fn catch_up_ledger(
     if printer.is_json() {
         printer.print_json(&report_json(&report));
     } else {
-        print_report(&report, printer);
+        print_report(&report, &arguments, printer);
     }
     Ok(if report.is_complete { ExitReason::Done } else { ExitReason::Uncertain })
 }
@@ -81,7 +83,7 @@ fn report_json(report: &CatchUpReport) -> serde_json::Value {
     })
 }
 
-fn print_report(report: &CatchUpReport, printer: &Printer) {
+fn print_report(report: &CatchUpReport, ledger_arguments: &str, printer: &Printer) {
     if report.gaps.is_empty() {
         printer.print_result(
             "Nothing to catch up with: the ledger lacks no records that are known of",
@@ -104,9 +106,9 @@ fn print_report(report: &CatchUpReport, printer: &Printer) {
     if report.is_complete {
         printer.print_result("The ledger is complete. Next: run the batches again");
     } else {
-        printer.print_result(
+        printer.print_result(&format!(
             "Nothing is paid yet. Compare these batches with your AI Studios account. Next: callsheet \
-             ledger catch-up --checked",
-        );
+             ledger catch-up --checked{ledger_arguments}"
+        ));
     }
 }

@@ -21,7 +21,8 @@ use crate::session::batch_status::BatchStatus;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location;
-use crate::session::ledger_location::LedgerLocation;
+use crate::session::ledger_location::{LedgerLocation, LedgerOptions};
+use crate::session::next_steps::ledger_arguments;
 use crate::session::reports::status_json::status_json;
 
 /// Show the status of batches and the next step
@@ -87,8 +88,10 @@ async fn execute(
         let batches: Vec<_> = statuses.iter().map(status_json).collect();
         printer.print_json(&json!({ "batches": batches }));
     } else if statuses.is_empty() {
-        let hint = &location.hint;
-        printer.print_result(&format!("no batches yet. Next: callsheet run jobs/NAME.toml{hint}"));
+        let (arguments, hint) = (ledger_arguments(&location.options), &location.hint);
+        printer.print_result(&format!(
+            "no batches yet. Next: callsheet run jobs/NAME.toml{arguments}{hint}"
+        ));
     } else {
         print_headlines(&statuses, printer);
         for status in statuses.iter().filter(|_| only.is_some() || printer.is_verbose()) {
@@ -139,7 +142,9 @@ fn print_no_ledger(location: &LedgerLocation, printer: &Printer) -> ExitReason {
             "no runs yet; the first run creates the ledger `{}`{}",
             location.address, location.hint
         ));
-        printer.status("Next (free): callsheet run jobs/NAME.toml --sandbox");
+        let rehearsal = LedgerOptions { is_rehearsal: true, ..location.options.clone() };
+        let arguments = ledger_arguments(&rehearsal);
+        printer.status(&format!("Next (free): callsheet run jobs/NAME.toml{arguments}"));
     }
     ExitReason::Done
 }
