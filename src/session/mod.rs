@@ -259,7 +259,12 @@ impl Session {
 }
 
 fn stopped_early(signal: Signal) -> CommandError {
-    let message = "stopped before anything was submitted; run the same command again";
+    let message = match signal {
+        Signal::Panic => PANIC_MESSAGE,
+        Signal::Interrupt | Signal::HangUp | Signal::Terminate => {
+            "stopped before anything was submitted; run the same command again"
+        }
+    };
     CommandError::new(signal.into(), message)
 }
 
