@@ -341,6 +341,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn metadata_larger_than_that_of_any_video_is_a_defect() {
+        let padding = mp4_box(b"free", &vec![0; usize::try_from(MOOV_SIZE_MAX).unwrap()]);
+        let result = check(&with_metadata(&padding));
+        assert!(matches!(result, Err(Mp4Defect::UnreadableMetadata)), "{result:?}");
+    }
+
     /// Returns a track whose samples are described by these boxes.
     fn video_track(samples: &[u8]) -> Vec<u8> {
         let handler = mp4_box(b"hdlr", &[&[0; 8][..], b"vide", &[0; 13]].concat());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use callsheet::sandbox::{APP_ID, USER_KEY};
 use serde_json::{Value, json};
 
-use crate::support::test_cli::{RunningCommand, TestCli};
+use crate::support::test_cli::{LIMITS, RunningCommand, TestCli};
 
 fn start(office: &TestCli, args: &[&str]) -> RunningCommand {
     office.start(&mut office.command(args))
@@ -38,6 +38,27 @@ async fn a_server_that_the_whole_network_reaches_warns() {
         server.signal("INT");
         let ended = server.wait();
         assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+}
+
+/// Other machines on the way could read and change what is sent without encryption.
+#[tokio::test(flavor = "multi_thread")]
+async fn check_names_addresses_of_notifications_without_encryption() {
+    let office = TestCli::new(1).await;
+    for (setting, address, warns) in [
+        ("webhook", "'http://hooks.example/x'", true),
+        ("heartbeat_url", "'http://ping.example/x'", true),
+        ("slack", "{ env = 'SLACK_HOOK' }", true),
+        ("webhook", "'https://hooks.example/x'", false),
+        ("webhook", "'http://127.0.0.1:9/x'", false),
+    ] {
+        office.write_batch("", &format!("{LIMITS}\n[notify]\n{setting} = {address}\n"));
+        let mut check = office.command(&["check", "b.toml", "--offline"]);
+        let ended = office.start(check.env("SLACK_HOOK", "http://slack.example/x")).wait();
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        let warning = format!("`notify.{setting}` reaches");
+        assert_eq!(said.contains(&warning), warns, "{setting} = {address}: {said}");
+        assert_eq!(said.contains("without encryption"), warns, "{setting} = {address}: {said}");
     }
 }
 
