@@ -100,7 +100,7 @@ pub use crate::ledger::write::moving::ledger_move::MoveState;
 pub use crate::ledger::write::operator::StrayDraft;
 pub use crate::ledger::write::operator_request::CarriedOutRequest;
 pub use crate::ledger::write::prune::PruneCounts;
-pub use crate::ledger::write::rate_permit::{RateKind, RateSpan, RateSpanRequest};
+pub use crate::ledger::write::rate_permit::{RateClock, RateKind, RateSpan, RateSpanRequest};
 pub use crate::ledger::write::record::RecordedUpdate;
 pub use crate::ledger::write::retry_after::RetryAfterFloor;
 pub use crate::ledger::write::review::{NewVerdict, VerdictOutcome, VerdictSource};

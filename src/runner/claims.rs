@@ -25,13 +25,13 @@ pub(super) async fn claim_drafts<S: StudioApi>(
     Ok(run.progress.ledger_changes.track(claim, has_claims).await?.submissions)
 }
 
-/// Claims jobs whose paid request is to be sent: their intents are committed when this returns.
+/// Claims jobs whose paid request is to be sent: their intents are committed when this returns. At most
+/// `permit_count`, if a rate is set.
 pub(super) async fn claim_paid<S: StudioApi>(
     run: &RunContext<S>,
+    permit_count: Option<u32>,
 ) -> Result<Vec<ClaimedSubmission>, LedgerError> {
-    let submits = run.limits.account.submit_limiter().burst();
-    let requests = run.limits.account.request_limiter().burst();
-    let claim_max = submits.into_iter().chain(requests).min().unwrap_or(UNLIMITED_PER_CLAIM);
+    let claim_max = permit_count.unwrap_or(UNLIMITED_PER_CLAIM);
     let (capacity, now) = (claim_capacity(run, claim_max), run.clock.now());
     let ledger_changes = &run.progress.ledger_changes;
     let changes_before = ledger_changes.change_count();

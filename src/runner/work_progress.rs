@@ -1,7 +1,7 @@
 //! The progress of a run's own work: what it has learned since it started. Nothing here survives
 //! the run, and a restart needs none of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,6 +25,8 @@ pub(super) struct WorkProgress {
     pub(super) ledger_changes: LedgerChangeTracker,
     /// Projects created for drafts that are not in the ledger yet.
     pub(super) unrecorded_projects: InFlightSet<String>,
+    /// All projects that this run has created.
+    created_projects: Mutex<HashSet<String>>,
     /// Whether the user was told that jobs wait for the canary videos.
     canary_wait_reported: AtomicBool,
     render_times: Mutex<RenderTimes>,
@@ -49,6 +51,7 @@ impl WorkProgress {
             started_paused,
             ledger_changes: LedgerChangeTracker::default(),
             unrecorded_projects: InFlightSet::default(),
+            created_projects: Mutex::default(),
             canary_wait_reported: AtomicBool::new(false),
             render_times: Mutex::default(),
             render_watch: Mutex::default(),
@@ -70,6 +73,12 @@ impl WorkProgress {
     /// Returns what this run has seen of its renders.
     pub(super) fn render_watch(&self) -> MutexGuard<'_, RenderWatch> {
         self.render_watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a created project. Returns whether its id is new: otherwise the response belongs to an earlier
+    /// request.
+    pub(super) fn note_created_project(&self, id: &str) -> bool {
+        self.created_projects.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned())
     }
 
     /// Returns whether the canary wait was reported.

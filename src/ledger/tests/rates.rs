@@ -13,6 +13,7 @@ fn span_request(member: &str, interval_ms: u64, slots: u32) -> RateSpanRequest {
         member: member.to_owned(),
         interval: Duration::from_millis(interval_ms),
         slots,
+        earliest: Duration::ZERO,
         last_end_us: 0,
         unused_from_us: 0,
     }

@@ -104,6 +104,9 @@ pub struct RateSpanRequest {
     pub interval: Duration,
     /// How many slots.
     pub slots: u32,
+    /// The time from the request to the earliest useful slot: a slot that is over when the response
+    /// comes is lost.
+    pub earliest: Duration,
     /// The end of this process's last span, in microseconds by the clock of the ledger; 0 if it has none.
     pub last_end_us: i64,
     /// The first slot of that span after which none was used. Slots are given back if no other process
@@ -111,10 +114,23 @@ pub struct RateSpanRequest {
     pub unused_from_us: i64,
 }
 
+/// Whose clock a span was reserved by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateClock {
+    /// The caller's: the time of the request.
+    Machine,
+    /// The server's: a time between the request and the response.
+    Server,
+}
+
 /// Reserved slots: the first after `wait`, the others one `interval` apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateSpan {
-    /// The time from the request to the first slot.
+    /// The clock.
+    pub clock: RateClock,
+    /// When the span was reserved, in microseconds by that clock.
+    pub reserved_at_us: i64,
+    /// The time from then to the first slot.
     pub wait: Duration,
     /// The time between two slots, at the slowest rate of all processes.
     pub interval: Duration,
@@ -133,7 +149,7 @@ impl WriteOp for ReserveRateSpan {
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<RateSpan, LedgerError> {
         let RateSpanRequest { account, kind, member, interval, slots, .. } = &self.request;
         let (account, kind) = (account.as_str(), kind.as_str());
-        let now = store_time(db, self.now).await?;
+        let (clock, now) = store_time(db, self.now).await?;
         let own = as_micros(*interval).max(1);
         let until = now + MEMBER_TIME_US.max(own.saturating_mul(MEMBER_INTERVALS));
         db.execute(&SET_MEMBER, binds![account, kind, member, own, until]).await?;
@@ -144,10 +160,12 @@ impl WriteOp for ReserveRateSpan {
         let ahead = now + AHEAD_MAX_US.max(slowest.saturating_mul(AHEAD_INTERVALS_MAX));
         let floor_max = now + PAUSE_MAX_US;
         let (last, unused) = (self.request.last_end_us, self.request.unused_from_us);
-        let binds = binds![account, kind, now, span, ahead, floor_max, last, unused];
+        let earliest = now + as_micros(self.request.earliest);
+        let binds = binds![account, kind, earliest, span, ahead, floor_max, last, unused];
         let end_us: i64 = db.fetch_value(&RESERVE, binds).await?;
         let wait = from_micros(end_us - span - now);
-        Ok(RateSpan { wait, interval: from_micros(slowest), end_us })
+        let interval = from_micros(slowest);
+        Ok(RateSpan { clock, reserved_at_us: now, wait, interval, end_us })
     }
 }
 
@@ -161,7 +179,7 @@ impl WriteOp for RaiseRateFloor {
     type Output = ();
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
-        let now = store_time(db, self.now).await?;
+        let (_, now) = store_time(db, self.now).await?;
         let until = now.saturating_add(as_micros(self.pause));
         for kind in RateKind::ALL {
             let (account, kind) = (self.account.as_str(), kind.as_str());
@@ -173,10 +191,15 @@ impl WriteOp for RaiseRateFloor {
 }
 
 /// Returns the time that all processes of this ledger share: the machine's, or the server's.
-async fn store_time(db: &mut StoreConnection, now: Timestamp) -> Result<i64, LedgerError> {
+async fn store_time(
+    db: &mut StoreConnection,
+    now: Timestamp,
+) -> Result<(RateClock, i64), LedgerError> {
     match db.dialect() {
-        SqlDialect::Sqlite => Ok(now.as_microsecond()),
-        SqlDialect::Postgres => Ok(db.fetch_value(&SERVER_TIME, binds![]).await?),
+        SqlDialect::Sqlite => Ok((RateClock::Machine, now.as_microsecond())),
+        SqlDialect::Postgres => {
+            Ok((RateClock::Server, db.fetch_value(&SERVER_TIME, binds![]).await?))
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! through the ledger.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,11 +16,12 @@ use crate::clock::Clock;
 use crate::ledger::{Ledger, LedgerError, RateKind};
 use crate::runner::file_lock::host_name;
 use crate::runner::limits::halt::HaltLatch;
-use crate::runner::limits::rate_limiter::AccountRateLimiter;
+use crate::runner::limits::rate_limiter::{AccountRateLimiter, UpcomingPermits};
 use crate::runner::limits::reserved_slots::SlotSource;
 
-/// A claim that takes longer is not waited for in advance.
-const CLAIM_LEAD_MAX: Duration = Duration::from_millis(250);
+/// How long before its permit an intent is claimed: at least this, and twice what the last claims took.
+const CLAIM_LEAD_MIN: Duration = Duration::from_millis(50);
+const CLAIM_LEAD_MAX: Duration = Duration::from_millis(400);
 
 /// See the module. Clones share the same limits.
 #[derive(Clone, Debug)]
@@ -32,6 +33,10 @@ struct SharedLimits {
     submit_limiter: AccountRateLimiter,
     /// First come, first served, so that no batch starves another.
     submit_turn: tokio::sync::Mutex<()>,
+    /// Held while an intent waits for its permits, so that intents are sent in the order of their claims.
+    permit_order: tokio::sync::Mutex<()>,
+    /// Intents that wait for their permits.
+    waiting_intents: AtomicU32,
     halts: HaltLatch,
     /// The ledger and the account, if other processes share the rates.
     shared: Option<(Ledger, String)>,
@@ -39,7 +44,7 @@ struct SharedLimits {
     claim_time_us: AtomicU64,
 }
 
-/// The right to send the account's next paid request. `None` if no rate is set, so that batches
+/// The right to claim the account's next paid requests. `None` if no rate is set, so that batches
 /// need not queue.
 pub(in crate::runner) type SubmitTurn<'a> = Option<tokio::sync::MutexGuard<'a, ()>>;
 
@@ -82,6 +87,8 @@ impl AccountLimits {
             request_limiter,
             submit_limiter,
             submit_turn: tokio::sync::Mutex::default(),
+            permit_order: tokio::sync::Mutex::default(),
+            waiting_intents: AtomicU32::default(),
             halts: HaltLatch::default(),
             shared,
             claim_time_us: AtomicU64::default(),
@@ -107,10 +114,41 @@ impl AccountLimits {
         self.0.claim_time_us.store(lasted.max(former - former / 8), Ordering::Relaxed);
     }
 
-    /// Returns how long before a free permit the next claim begins, so that its intents are committed
-    /// when the permit comes.
+    /// Returns how long before its permit an intent is claimed, so that it is committed when the permit
+    /// comes.
     pub(in crate::runner) fn claim_lead(&self) -> Duration {
-        Duration::from_micros(self.0.claim_time_us.load(Ordering::Relaxed)).min(CLAIM_LEAD_MAX)
+        let claim_time = Duration::from_micros(self.0.claim_time_us.load(Ordering::Relaxed));
+        (claim_time * 2).clamp(CLAIM_LEAD_MIN, CLAIM_LEAD_MAX)
+    }
+
+    /// Returns which permits for paid requests come within `lead`, after those of the intents that wait
+    /// already.
+    pub(in crate::runner) async fn upcoming_submits(&self, lead: Duration) -> UpcomingPermits {
+        let waiting = self.0.waiting_intents.load(Ordering::Relaxed);
+        let submits = self.0.submit_limiter.upcoming(waiting, lead).await;
+        let requests = self.0.request_limiter.upcoming(waiting, lead).await;
+        if let (UpcomingPermits::Within(_), UpcomingPermits::After(_)) = (submits, requests) {
+            // Otherwise the two may never come together.
+            self.0.submit_limiter.set_held(true);
+        }
+        submits.and(requests)
+    }
+
+    /// Notes that no intent waits for the next permit.
+    pub(in crate::runner) fn release_permit(&self) {
+        self.0.submit_limiter.set_held(false);
+    }
+
+    /// Counts `count` intents as waiting for their permits.
+    pub(in crate::runner) fn note_waiting(&self, count: usize) -> WaitingIntents {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.0.waiting_intents.fetch_add(count, Ordering::Relaxed);
+        WaitingIntents { limits: self.clone(), count }
+    }
+
+    /// Waits until the intents that were claimed before have their permits.
+    pub(in crate::runner) async fn acquire_permit_order(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.permit_order.lock().await
     }
 
     /// Returns the limiter of all requests.
@@ -158,7 +196,30 @@ impl AccountLimits {
     }
 
     fn is_unlimited(&self) -> bool {
-        self.0.request_limiter.burst().is_none() && self.0.submit_limiter.burst().is_none()
+        self.0.request_limiter.is_unlimited() && self.0.submit_limiter.is_unlimited()
+    }
+}
+
+/// Intents that wait for their permits; those that are left when it is dropped wait no more.
+#[derive(Debug)]
+pub(in crate::runner) struct WaitingIntents {
+    limits: AccountLimits,
+    count: u32,
+}
+
+impl WaitingIntents {
+    /// Notes that one of them waits no more.
+    pub(in crate::runner) fn end_one(&mut self) {
+        if let Some(count) = self.count.checked_sub(1) {
+            self.count = count;
+            self.limits.0.waiting_intents.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for WaitingIntents {
+    fn drop(&mut self) {
+        self.limits.0.waiting_intents.fetch_sub(self.count, Ordering::Relaxed);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::aistudios::StudioApi;
 use crate::clock::ClockMoment;
 use crate::runner::context::RunContext;
 use crate::runner::limits::account_limits::SubmitTurn;
+use crate::runner::limits::rate_limiter::UpcomingPermits;
 
 /// How long an intent may wait for its permits before the job is requeued unsent.
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -19,14 +20,22 @@ const INTENT_AGE_MAX: Duration = Duration::from_secs(30);
 /// The lowest age limit of an intent, however short the quiet wait is set.
 const INTENT_AGE_MIN: Duration = Duration::from_millis(100);
 
-/// Waits until this batch has the account's next paid request, and permits are about to be free.
+/// The right of a batch to claim intents for the account's next permits.
+pub(in crate::runner) struct ClaimTurn<'a> {
+    /// Excludes the account's other batches.
+    _turn: SubmitTurn<'a>,
+    /// How many permits come soon; `None` if no rate is set.
+    pub(in crate::runner) permit_count: Option<u32>,
+}
+
+/// Waits until this batch may claim the account's next paid requests, and permits are about to be free.
 /// `None` if submitting stops first.
 ///
-/// The turn is kept while an intent waits for its permits, so that no batch commits an intent that
-/// another batch's request then delays.
+/// Only as many intents wait for permits as permits come soon, so that a process that dies leaves few
+/// behind, and no batch waits for another's.
 pub(in crate::runner) async fn wait_for_turn<S: StudioApi>(
     run: &RunContext<S>,
-) -> Option<SubmitTurn<'_>> {
+) -> Option<ClaimTurn<'_>> {
     let account = &run.limits.account;
     let turn = match account.try_acquire_turn() {
         Some(turn) => turn,
@@ -41,16 +50,20 @@ pub(in crate::runner) async fn wait_for_turn<S: StudioApi>(
         }
     };
     loop {
-        let submit_wait = account.submit_limiter().time_until_free().await;
-        let wait = submit_wait.max(account.request_limiter().time_until_free().await);
-        let wait = wait.saturating_sub(account.claim_lead());
-        if wait.is_zero() {
-            return Some(turn);
-        }
-        run.sleep_or_stop(wait, run.submitting_stopped()).await;
-        if !run.can_submit() {
-            return None;
-        }
+        // An intent must not become too old while it waits.
+        let lead = account.claim_lead().min(intent_age_max(run) / 2);
+        let permit_count = match account.upcoming_submits(lead).await {
+            UpcomingPermits::Unlimited => None,
+            UpcomingPermits::Within(count) => Some(count),
+            UpcomingPermits::After(wait) => {
+                run.sleep_or_stop(wait, run.submitting_stopped()).await;
+                if !run.can_submit() {
+                    return None;
+                }
+                continue;
+            }
+        };
+        return Some(ClaimTurn { _turn: turn, permit_count });
     }
 }
 
@@ -81,7 +94,10 @@ pub(in crate::runner) fn is_within_intent_age<S: StudioApi>(
     run: &RunContext<S>,
     claimed_at: ClockMoment,
 ) -> bool {
+    run.clock.age(claimed_at) < intent_age_max(run)
+}
+
+fn intent_age_max<S: StudioApi>(run: &RunContext<S>) -> Duration {
     let quiet_wait = run.settings.limits.settle_after;
-    let age_max = INTENT_AGE_MAX.min(quiet_wait / 2).max(INTENT_AGE_MIN);
-    run.clock.age(claimed_at) < age_max
+    INTENT_AGE_MAX.min(quiet_wait / 2).max(INTENT_AGE_MIN)
 }

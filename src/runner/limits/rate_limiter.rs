@@ -11,7 +11,7 @@
 
 use std::num::NonZeroU32;
 use std::ops::Add;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock as GovernorClock, Reference};
@@ -22,7 +22,8 @@ use governor::{Quota, RateLimiter};
 
 use crate::batch::Rate;
 use crate::clock::Clock;
-use crate::runner::limits::reserved_slots::{ReservedSlots, SlotSource};
+use crate::ledger::LedgerError;
+use crate::runner::limits::reserved_slots::{RatePace, ReservedSlots, SlotSource};
 
 /// The part of a rate that is left unused, so that no window exceeds it: 0.6 %, where 1 % is acceptable.
 const RATE_MARGIN: f64 = 0.006;
@@ -73,6 +74,31 @@ impl GovernorClock for AwakeClock {
 type GovernorLimiter =
     RateLimiter<NotKeyed, InMemoryState, AwakeClock, NoOpMiddleware<AwakeInstant>>;
 
+/// The permits that are free soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::runner) enum UpcomingPermits {
+    /// No rate is set.
+    Unlimited,
+    /// So many, at least one.
+    Within(u32),
+    /// None; it is worth asking again after this time.
+    After(Duration),
+}
+
+impl UpcomingPermits {
+    /// The permits of two limiters that must both permit a request.
+    pub(in crate::runner) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unlimited, other) | (other, Self::Unlimited) => other,
+            (Self::Within(one), Self::Within(two)) => Self::Within(one.min(two)),
+            (Self::After(one), Self::After(two)) => Self::After(one.max(two)),
+            (Self::After(wait), Self::Within(_)) | (Self::Within(_), Self::After(wait)) => {
+                Self::After(wait)
+            }
+        }
+    }
+}
+
 /// One rate, shared by all callers.
 #[derive(Debug)]
 pub(in crate::runner) struct AccountRateLimiter {
@@ -80,7 +106,7 @@ pub(in crate::runner) struct AccountRateLimiter {
     rate: Rate,
     state: Mutex<LimiterState>,
     /// The slots of this process, if the rate is shared with others.
-    slots: Option<ReservedSlots>,
+    slots: Option<Arc<ReservedSlots>>,
 }
 
 #[derive(Debug)]
@@ -90,9 +116,7 @@ struct LimiterState {
     rate_fraction: f64,
     successes: u32,
     retry_after_floor: Duration,
-    burst: u32,
-    interval: Duration,
-    lateness: Duration,
+    pace: RatePace,
     next_free: Duration,
 }
 
@@ -103,9 +127,7 @@ impl AccountRateLimiter {
             rate_fraction: 1.0,
             successes: 0,
             retry_after_floor: Duration::ZERO,
-            burst: 1,
-            interval: Duration::ZERO,
-            lateness: Duration::ZERO,
+            pace: RatePace { interval: Duration::ZERO, lateness: Duration::ZERO },
             next_free: Duration::ZERO,
         };
         let limiter = Self { clock, rate, state: Mutex::new(state), slots: None };
@@ -117,7 +139,7 @@ impl AccountRateLimiter {
     pub(in crate::runner) fn shared_through(self, source: SlotSource) -> Self {
         let slots = match self.rate {
             Rate::Unlimited => None,
-            Rate::Per { .. } => Some(ReservedSlots::new(source, self.clock.clone())),
+            Rate::Per { .. } => Some(Arc::new(ReservedSlots::new(source, self.clock.clone()))),
         };
         Self { slots, ..self }
     }
@@ -135,9 +157,7 @@ impl AccountRateLimiter {
         let late_cells =
             lateness.as_secs_f64() / interval.as_secs_f64() * f64::from(CELLS_PER_PERMIT);
         let cells = CELLS_PER_PERMIT.saturating_add(late_cells as u32);
-        state.burst = cells / CELLS_PER_PERMIT;
-        state.interval = interval;
-        state.lateness = lateness;
+        state.pace = RatePace { interval, lateness };
         state.governor = Quota::with_period(interval / CELLS_PER_PERMIT)
             .map(|quota| quota.allow_burst(NonZeroU32::new(cells).unwrap_or(NonZeroU32::MIN)))
             .map(|quota| RateLimiter::direct_with_clock(quota, AwakeClock(self.clock.clone())));
@@ -153,46 +173,94 @@ impl AccountRateLimiter {
         let now = self.clock.awake_time();
         let Some(governor) = &state.governor else { return Ok(()) };
         // Another caller may have taken the slot in between.
-        if self.slots.as_ref().is_some_and(|slots| slots.time_until_next(now) != SLOT_NOW) {
+        if self
+            .slots
+            .as_ref()
+            .is_some_and(|slots| slots.time_until(0, now, state.pace.lateness) != SLOT_NOW)
+        {
             return Err(WAIT_MIN);
         }
         let checked = governor.check_n(CELLS_OF_ONE);
         match checked {
             Ok(Ok(())) => {
-                let earliest = now.saturating_sub(state.lateness);
-                state.next_free = state.next_free.max(earliest) + state.interval;
+                let earliest = now.saturating_sub(state.pace.lateness);
+                state.next_free = state.next_free.max(earliest) + state.pace.interval;
                 if let Some(slots) = &self.slots {
-                    slots.take();
+                    slots.take(now, state.pace.lateness);
                 }
                 Ok(())
             }
             Ok(Err(not_until)) => Err(not_until.wait_time_from(AwakeInstant(now)).max(WAIT_MIN)),
             // A quota holds at least one permit.
-            Err(_) => Err(state.interval),
+            Err(_) => Err(state.pace.interval),
         }
     }
 
     /// Returns the time until a permit is free, without acquiring it.
-    pub(in crate::runner) async fn time_until_free(&self) -> Duration {
-        let slot = match &self.slots {
-            Some(slots) => {
-                let (interval, lateness) = self.pace();
-                if let Err(error) = slots.ensure_reserved(interval, lateness).await {
-                    tracing::warn!(%error, "no permits can be reserved");
-                    return UNRESERVED_WAIT;
-                }
-                slots.time_until_next(self.clock.awake_time()).unwrap_or(WAIT_MIN)
-            }
-            None => Duration::ZERO,
-        };
+    async fn time_until_free(&self) -> Duration {
+        if let Err(error) = self.ensure_reserved().await {
+            tracing::warn!(%error, "no permits can be reserved");
+            return UNRESERVED_WAIT;
+        }
+        let now = self.clock.awake_time();
         let state = self.lock_state();
-        let free_at = state.retry_after_floor.max(state.next_free);
-        free_at.saturating_sub(self.clock.awake_time()).max(slot)
+        self.time_until(&state, 0, now).unwrap_or(RESERVATION_WAIT)
     }
 
-    fn pace(&self) -> (Duration, Duration) {
+    async fn ensure_reserved(&self) -> Result<(), LedgerError> {
+        let Some(slots) = &self.slots else { return Ok(()) };
+        let pace = self.lock_state().pace;
+        slots.ensure_reserved(pace).await
+    }
+
+    /// Returns the time until the permit after `skipped` others; `None` if it is not reserved yet.
+    fn time_until(&self, state: &LimiterState, skipped: u32, now: Duration) -> Option<Duration> {
+        let free_at = state.retry_after_floor.max(state.next_free);
+        let local = (free_at + state.pace.interval * skipped).saturating_sub(now);
+        match &self.slots {
+            None => Some(local),
+            Some(slots) => Some(slots.time_until(skipped, now, state.pace.lateness)?.max(local)),
+        }
+    }
+
+    /// Returns which permits come within `lead`, after those for which `waiting` requests wait.
+    pub(in crate::runner) async fn upcoming(
+        &self,
+        waiting: u32,
+        lead: Duration,
+    ) -> UpcomingPermits {
+        if self.is_unlimited() {
+            let floor = self.lock_state().retry_after_floor;
+            let wait = floor.saturating_sub(self.clock.awake_time() + lead);
+            return match wait.is_zero() {
+                true => UpcomingPermits::Unlimited,
+                false => UpcomingPermits::After(wait),
+            };
+        }
+        if let Err(error) = self.ensure_reserved().await {
+            tracing::warn!(%error, "no permits can be reserved");
+            return UpcomingPermits::After(UNRESERVED_WAIT);
+        }
+        let now = self.clock.awake_time();
         let state = self.lock_state();
-        (state.interval, state.lateness)
+        let wait = |skipped| self.time_until(&state, skipped, now);
+        let count = (waiting..).take_while(|n| wait(*n).is_some_and(|wait| wait <= lead)).count();
+        match (count, wait(waiting)) {
+            (0, Some(wait)) => UpcomingPermits::After(wait.saturating_sub(lead).max(WAIT_MIN)),
+            (0, None) => {
+                let reserved_in = self.slots.as_ref().map(|slots| slots.time_until_reserved(now));
+                UpcomingPermits::After(reserved_in.unwrap_or_default().max(RESERVATION_WAIT))
+            }
+            (count, _) => UpcomingPermits::Within(u32::try_from(count).unwrap_or(u32::MAX)),
+        }
+    }
+
+    /// Keeps the next slot although its time passes, or no longer: its request waits for the permit of
+    /// another limiter, whose slots come at other times.
+    pub(in crate::runner) fn set_held(&self, is_held: bool) {
+        if let Some(slots) = &self.slots {
+            slots.set_held(is_held);
+        }
     }
 
     /// Waits for a permit.
@@ -202,10 +270,9 @@ impl AccountRateLimiter {
         }
     }
 
-    /// Returns how many permits can be acquired at once; `None` if the rate is unlimited.
-    pub(in crate::runner) fn burst(&self) -> Option<u32> {
-        let state = self.lock_state();
-        state.governor.as_ref().map(|_| state.burst)
+    /// Returns whether no rate is set.
+    pub(in crate::runner) fn is_unlimited(&self) -> bool {
+        self.rate == Rate::Unlimited
     }
 
     /// Grants no permit before `pause` is over. Never shortens an earlier floor.
@@ -241,6 +308,8 @@ impl AccountRateLimiter {
 const WAIT_MIN: Duration = Duration::from_micros(200);
 /// The wait after the ledger could not be written.
 const UNRESERVED_WAIT: Duration = Duration::from_secs(1);
+/// The wait for a reservation that is under way.
+const RESERVATION_WAIT: Duration = Duration::from_millis(5);
 /// A slot whose time has come.
 const SLOT_NOW: Option<Duration> = Some(Duration::ZERO);
 

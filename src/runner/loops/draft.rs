@@ -110,6 +110,11 @@ async fn send_draft_requests<S: StudioApi>(
     else {
         return Ok(None);
     };
+    if kind.exclusive_project_field.is_none() && !run.progress.note_created_project(&created_id) {
+        let message = format!("AI Studios returned `{created_id}` for a second draft");
+        discard_draft(run, claim, message).await?;
+        return Ok(None);
+    }
     let Some(body) = request.edit_body else {
         return Ok(Some(CreatedDraft { draft_id: created_id.clone(), created_id, guard: None }));
     };
@@ -134,10 +139,7 @@ async fn send_draft_requests<S: StudioApi>(
                 requeue_unsent(run, claim, "the run ended before its draft was read").await?;
                 return Ok(None);
             }
-            DraftOwner::OtherDraft
-            | DraftOwner::Untagged
-            | DraftOwner::NotKnownYet
-            | DraftOwner::Unread { .. } => {
+            DraftOwner::OtherDraft | DraftOwner::Untagged | DraftOwner::Unread => {
                 let message = format!(
                     "AI Studios returned `{draft_id}` for an edit of `{created_id}`, which may be \
                      another row's"
@@ -193,7 +195,7 @@ async fn send_draft_request<S: StudioApi>(
 }
 
 /// Reserves a created project for this draft until it is recorded. `None` if it belongs to another
-/// draft, or if that cannot be read; the draft is then retried.
+/// draft; the draft is then retried.
 ///
 /// Exported for two rows, it would be paid twice, and one row would get the other's video. Exported
 /// for a former draft of the same row, its render could not be told from that draft's.
@@ -204,22 +206,18 @@ async fn claim_project_id<S: StudioApi>(
 ) -> Result<Option<InFlightGuard<String>>, LedgerError> {
     let guard = run.progress.unrecorded_projects.try_acquire(id.to_owned());
     if guard.is_some() {
-        let objection = match read_draft_owner(run, claim, id).await {
-            DraftOwner::ThisDraft | DraftOwner::Untagged | DraftOwner::NotKnownYet => None,
+        match read_draft_owner(run, claim, id).await {
+            // One that cannot be read is checked again when its render has finished.
+            DraftOwner::ThisDraft | DraftOwner::Untagged | DraftOwner::Unread => {}
             DraftOwner::OtherDraft => {
-                Some(format!("AI Studios returned `{id}`, which carries another tag"))
-            }
-            DraftOwner::Unread { message } => {
-                Some(format!("its draft `{id}` could not be read: {message}"))
+                let message = format!("AI Studios returned `{id}`, which carries another tag");
+                discard_draft(run, claim, message).await?;
+                return Ok(None);
             }
             DraftOwner::Stopped => {
                 requeue_unsent(run, claim, "the run ended before its draft was read").await?;
                 return Ok(None);
             }
-        };
-        if let Some(message) = objection {
-            discard_draft(run, claim, message).await?;
-            return Ok(None);
         }
     }
     let owner = match run.ledger.project_owner(id, claim.submission).await? {

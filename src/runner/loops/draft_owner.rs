@@ -2,26 +2,16 @@
 //! project, or a former draft of the same row.
 //!
 //! Reads the project and compares its tag; what follows from the answer is the draft loop's decision.
-//! A project is believed to be this draft only if its tag was read. A read that fails concludes
-//! nothing and is repeated: the project is free until it is exported.
+//! A read that fails concludes nothing and is repeated: the project is free until it is exported.
 
-use std::time::Duration;
-
-use crate::aistudios::{CallError, ProjectDetails, StudioApi};
+use crate::aistudios::{ProjectDetails, StudioApi};
 use crate::batch::ProjectNameHandling;
 use crate::ledger::{ClaimedSubmission, Tag};
 use crate::request::RequestKind;
 use crate::runner::context::RunContext;
 
-/// The pauses between the reads of a project that cannot be read: half a minute together, as long as
-/// AI Studios is expected to take until it shows a new project.
-const READ_PAUSES: [Duration; 5] = [
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-    Duration::from_secs(8),
-    Duration::from_secs(16),
-];
+/// How often a project that cannot be read is read again, by the batch's back-off.
+const REREADS: i64 = 5;
 
 /// Whose draft a created project is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,13 +22,8 @@ pub(super) enum DraftOwner {
     OtherDraft,
     /// Its name carries no tag.
     Untagged,
-    /// AI Studios has not known it for half a minute.
-    NotKnownYet,
-    /// It could not be read.
-    Unread {
-        /// Why.
-        message: String,
-    },
+    /// It could not be read, or AI Studios does not know it yet.
+    Unread,
     /// The run ended before it was read.
     Stopped,
 }
@@ -54,15 +39,15 @@ pub(super) async fn read_draft_owner<S: StudioApi>(
         return DraftOwner::ThisDraft;
     }
     let mut owner = read_once(run, claim, id).await;
-    for pause in READ_PAUSES {
+    for failures in 0..REREADS {
         match owner {
-            DraftOwner::NotKnownYet | DraftOwner::Unread { .. } => {}
+            DraftOwner::Unread => {}
             DraftOwner::ThisDraft
             | DraftOwner::OtherDraft
             | DraftOwner::Untagged
             | DraftOwner::Stopped => return owner,
         }
-        run.sleep_or_stop(run.jitter.apply(pause, 0.1), run.submitting_stopped()).await;
+        run.sleep_or_stop(run.backoff_delay(failures), run.submitting_stopped()).await;
         if !run.can_submit() {
             return DraftOwner::Stopped;
         }
@@ -79,8 +64,7 @@ async fn read_once<S: StudioApi>(
     match run.call_api(run.studio.read_project(id)).await {
         None => DraftOwner::Stopped,
         Some(Ok(project)) => owner_of_project(&project, &claim.tag),
-        Some(Err(CallError::NotFound)) => DraftOwner::NotKnownYet,
-        Some(Err(error)) => DraftOwner::Unread { message: error.to_string() },
+        Some(Err(_)) => DraftOwner::Unread,
     }
 }
 

@@ -18,6 +18,7 @@ use crate::runner::callbacks::{has_working_callbacks, webhook_url};
 use crate::runner::claims::{claim_paid, lock_claims, next_paid_due};
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
+use crate::runner::limits::account_limits::WaitingIntents;
 use crate::runner::limits::circuit_breaker::{CircuitKind, FailureCause};
 use crate::runner::limits::halt::Halt;
 use crate::runner::limits::permits::{acquire_permits, is_within_intent_age, wait_for_turn};
@@ -58,10 +59,11 @@ pub(in crate::runner) async fn paid_submit_loop<S: StudioApi>(
         let claim_lock = lock_claims(&run).await;
         // Read before the claim, so that an intent is never taken for younger than it is.
         let claimed_at = run.clock.moment();
-        let claimed = claim_paid(&run).await;
+        let claimed = claim_paid(&run, turn.permit_count).await;
         drop(claim_lock);
         let claims = claimed?;
         if claims.is_empty() {
+            run.limits.account.release_permit();
             drop(turn);
             report_canary_wait(&run).await?;
             let due = next_paid_due(&run).await?;
@@ -71,13 +73,28 @@ pub(in crate::runner) async fn paid_submit_loop<S: StudioApi>(
         }
         run.mark_output().await?;
         run.limits.account.note_claim_time(run.clock.age(claimed_at));
-        for claim in claims {
-            if acquire_permits(&run, claimed_at).await {
-                run.spawn(send_paid_request(run.clone(), claim, claimed_at));
-            } else {
-                // A failure must not keep the other intents from being requeued.
-                run.report(requeue_unsent(&run, &claim, "its turn did not come in time").await);
-            }
+        let waiting = run.limits.account.note_waiting(claims.len());
+        run.spawn(send_claims(run.clone(), claims, claimed_at, waiting));
+    }
+    Ok(())
+}
+
+/// Sends claimed intents as their permits come, while the next ones are claimed.
+async fn send_claims<S: StudioApi>(
+    run: Arc<RunContext<S>>,
+    claims: Vec<ClaimedSubmission>,
+    claimed_at: ClockMoment,
+    mut waiting: WaitingIntents,
+) -> Result<(), LedgerError> {
+    let _order = run.clock.idle(run.limits.account.acquire_permit_order()).await;
+    for claim in claims {
+        let is_permitted = acquire_permits(&run, claimed_at).await;
+        waiting.end_one();
+        if is_permitted {
+            run.spawn(send_paid_request(run.clone(), claim, claimed_at));
+        } else {
+            // A failure must not keep the other intents from being requeued.
+            run.report(requeue_unsent(&run, &claim, "its turn did not come in time").await);
         }
     }
     Ok(())

@@ -33,6 +33,8 @@ use super::studio_api::{SimulatedStudio, SimulationHandle};
 use super::studio_records::{BilledRender, SUBJECT_PROJECT_ID, StudioState};
 use crate::support::TestStore;
 
+/// Under which half of the simulations share their rates through the ledger.
+const ACCOUNT: &str = "0123456789abcdef0123456789abcdef";
 pub(super) const BASE_URL: &str = "https://studio.sim";
 /// A run that takes longer hangs.
 const RUN_DURATION_MAX: Duration = Duration::from_secs(36 * 3600);
@@ -431,8 +433,11 @@ impl Simulation {
         });
         let settings = self.settings();
         let limits = &settings.limits;
-        let account_limits =
-            AccountLimits::new(limits.requests, limits.submits, &handle.runner_clock);
+        let (requests, submits, clock) = (limits.requests, limits.submits, &handle.runner_clock);
+        let account_limits = match self.setup.seed % 2 {
+            0 => AccountLimits::new(requests, submits, clock),
+            _ => AccountLimits::new_shared(requests, submits, clock, lease.ledger(), ACCOUNT),
+        };
         RunInput {
             account_limits,
             studio: SimulatedStudio { handle: handle.clone(), seeded_bug: self.seeded_bug },
