@@ -22,7 +22,7 @@ use crate::session::ledger_location::{
     LedgerLocation, LedgerOptions, NamedLedger, open_existing_ledger,
 };
 use crate::session::locked_batch;
-use crate::session::next_steps::shell_quote;
+use crate::text::shell_quote;
 
 /// Set by the scripts when they ask for words. Not the generator's `COMPLETE`, which another program
 /// may have set.

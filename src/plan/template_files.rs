@@ -11,7 +11,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::PlanError;
-use crate::template::{Origin, PartialFile, PartialFiles, SceneTemplate};
+use crate::template::{
+    Origin, PartialFile, PartialFiles, SceneTemplate, TemplateProblem, is_wrapped_project,
+};
+use crate::text::shell_quote;
 
 /// The folder of partials, beside the template.
 const PARTIALS_FOLDER: &str = "partials";
@@ -48,6 +51,10 @@ impl TemplateFiles {
     /// # Errors
     /// [`PlanError::Template`] with all problems.
     pub fn compile(self) -> Result<(SceneTemplate, Self), PlanError> {
+        if is_wrapped_project(&self.source) {
+            let problem = wrapped_project_problem(&self.path);
+            return Err(PlanError::Template { files: self, problems: vec![problem] });
+        }
         let name = self.path.display().to_string();
         match SceneTemplate::parse(&name, &self.source, &self.partials) {
             Ok(template) => Ok((template, self)),
@@ -68,6 +75,22 @@ impl TemplateFiles {
     pub fn partial_names(&self) -> impl Iterator<Item = &str> {
         self.partials.0.keys().map(String::as_str)
     }
+}
+
+/// An answer of AI Studios with a project inside has other fields than a template, and no tags.
+fn wrapped_project_problem(path: &Path) -> TemplateProblem {
+    let origin = Origin { partial_file: None, line: 1, column: 1, sheet_column: None };
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let output = path.with_file_name(format!("{stem}.json.hbs"));
+    TemplateProblem::in_template(
+        origin,
+        "this is an answer of AI Studios with a project inside, not a template",
+    )
+    .with_help(format!(
+        "make a template of it: callsheet pull {} -o {}",
+        shell_quote(&path.display().to_string()),
+        shell_quote(&output.display().to_string())
+    ))
 }
 
 /// Reads the partials beside a template.

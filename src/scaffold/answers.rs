@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::shell_quote;
+
 /// The decisions of the user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -74,15 +76,14 @@ impl SetupQuestion {
         let guess = self.guess.as_deref().unwrap_or("COLUMN");
         match &self.subject {
             QuestionSubject::HeaderRow => format!("--header-row {guess}"),
-            QuestionSubject::Key => format!("--key {}", quoted(guess)),
+            QuestionSubject::Key => format!("--key {}", shell_quote(guess)),
             QuestionSubject::Column(name) => {
-                format!("--column {}", quoted(&format!("{name}={guess}")))
+                format!("--column {}", shell_quote(&format!("{name}={guess}")))
             }
             QuestionSubject::Value(name) => format!("--set {name}=TEXT"),
             QuestionSubject::Skip(column) => {
-                let cells =
-                    guess.split(SEPARATOR).map(|cell| quoted(&format!("{column}={}", cell.trim())));
-                let options = cells.map(|pair| format!("--skip {pair}"));
+                let cells = guess.split(SEPARATOR).map(|cell| format!("{column}={}", cell.trim()));
+                let options = cells.map(|pair| format!("--skip {}", shell_quote(&pair)));
                 format!("{}, or --no-skip", options.collect::<Vec<_>>().join(" "))
             }
         }
@@ -91,15 +92,6 @@ impl SetupQuestion {
 
 /// Between the cells in an answer, and between the columns of a key.
 const SEPARATOR: char = ',';
-
-fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "=-_./".contains(c);
-    if text.chars().all(is_plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
-}
 
 impl SetupAnswers {
     /// Records the answer to a question.

@@ -9,10 +9,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::template::{PartialFiles, SceneTemplate};
+use crate::template::{PartialFiles, SceneTemplate, find_project};
 
-/// Objects around a project in a response.
-const WRAPPERS: [&str; 3] = ["data", "project", "template"];
 /// What a new project is made of; the rest belongs to the old one.
 const PROJECT_FIELDS: [&str; 4] = ["name", "orientation", "scenes", "dictionary"];
 /// Pictures and texts of the editor itself, which are not content.
@@ -88,13 +86,9 @@ impl ProjectTemplate {
     }
 }
 
-/// Returns the object with scenes, inside the objects of a response.
-fn find_project(document: &Value) -> Option<&Map<String, Value>> {
-    let object = document.as_object()?;
-    if object.get("scenes").is_some_and(Value::is_array) {
-        return Some(object);
-    }
-    WRAPPERS.iter().find_map(|key| find_project(object.get(*key)?))
+/// Returns the elements of a list; none if it is missing, which an index would add.
+fn array_mut<'v>(object: &'v mut Value, name: &str) -> impl Iterator<Item = &'v mut Value> {
+    object.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
 /// Replaces texts by tags.
@@ -156,23 +150,26 @@ impl ProjectTagger {
     }
 
     fn tag_scene(&mut self, scene: &mut Value, index: usize) {
-        for script in scene["scripts"].as_array_mut().into_iter().flatten() {
-            self.tag_script(&mut script["org"], index);
+        for script in array_mut(scene, "scripts") {
+            self.tag_script(script.get_mut("org"), index);
         }
-        for clip in scene["clips"].as_array_mut().into_iter().flatten() {
-            match clip["type"].as_str().unwrap_or_default() {
-                "aiModel" if clip["script"].is_object() => {
-                    self.tag_script(&mut clip["script"]["org"], index);
+        for clip in array_mut(scene, "clips") {
+            let kind = clip["type"].as_str().unwrap_or_default().to_owned();
+            match kind.as_str() {
+                "aiModel" => {
+                    let script = clip.get_mut("script").and_then(|script| script.get_mut("org"));
+                    self.tag_script(script, index);
                 }
-                "textImage" => self.tag_content(&mut clip["text"], TextKind::Text, index),
-                "image" => self.tag_content(&mut clip["source_url"], TextKind::Picture, index),
-                "videoImage" => self.tag_content(&mut clip["video_url"], TextKind::Video, index),
+                "textImage" => self.tag_content(clip.get_mut("text"), TextKind::Text, index),
+                "image" => self.tag_content(clip.get_mut("source_url"), TextKind::Picture, index),
+                "videoImage" => self.tag_content(clip.get_mut("video_url"), TextKind::Video, index),
                 _ => {}
             }
         }
     }
 
-    fn tag_script(&mut self, place: &mut Value, scene: usize) {
+    fn tag_script(&mut self, place: Option<&mut Value>, scene: usize) {
+        let Some(place) = place else { return };
         let Some(text) = place.as_str() else { return };
         let speech = plain_speech(text);
         if speech.is_empty() || speech.contains("{{") {
@@ -187,7 +184,8 @@ impl ProjectTagger {
         *place = Value::String(self.marker(tag));
     }
 
-    fn tag_content(&mut self, place: &mut Value, kind: TextKind, scene: usize) {
+    fn tag_content(&mut self, place: Option<&mut Value>, kind: TextKind, scene: usize) {
+        let Some(place) = place else { return };
         let Some(text) = place.as_str().filter(|text| !text.trim().is_empty()) else { return };
         let is_own = kind != TextKind::Text && text.starts_with(OWN_PATH_PREFIX);
         if is_own || text.contains("{{") {

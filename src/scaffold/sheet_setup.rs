@@ -190,7 +190,7 @@ impl<'s> SheetSetup<'s> {
         let guess = self.draft.key.first().cloned();
         self.questions.push(SetupQuestion {
             subject: QuestionSubject::Key,
-            text: "Which column identifies a row? Each row must have another value, and keep it"
+            text: "Which column identifies a row? Its cells must differ, and stay the same later"
                 .to_owned(),
             choices: self.named_headings(),
             guess,
@@ -259,7 +259,10 @@ impl<'s> SheetSetup<'s> {
             return ColumnChoice::Certain(column);
         }
         let mut candidates = self.columns.with_role(role);
-        candidates.retain(|column| !self.used.values().any(|used| *used == column.heading));
+        // A title that identifies the rows is their headline as well.
+        let is_key = |heading: &String| self.draft.key.contains(heading);
+        let is_used = |heading: &String| self.used.values().any(|used| used == heading);
+        candidates.retain(|column| is_key(&column.heading) || !is_used(&column.heading));
         match candidates[..] {
             [first, ..] if role == ColumnRole::Script && !first.can_be_script() => {
                 ColumnChoice::Guess(first)
@@ -310,10 +313,10 @@ impl<'s> SheetSetup<'s> {
     /// Asks for a text that is usually the same in all rows, and has no column.
     fn ask_for_value(&mut self, name: &str) {
         let text = match role_of_name(name) {
-            Some(ColumnRole::Logo) => "The web address of the logo",
-            Some(ColumnRole::Background) => "The web address of the background",
-            Some(ColumnRole::Currency) if self.used.keys().any(|used| is_price(used)) => {
-                "The currency of the prices, such as EUR, if the cells have none"
+            Some(ColumnRole::Logo) => "Web address of a logo for all videos",
+            Some(ColumnRole::Background) => "Web address of a background picture for all videos",
+            Some(ColumnRole::Currency) if self.has_prices_without_currency() => {
+                "Currency of the prices, such as EUR: the cells name none"
             }
             Some(_) | None => return,
         };
@@ -324,6 +327,13 @@ impl<'s> SheetSetup<'s> {
             guess: None,
             is_optional: true,
         });
+    }
+
+    /// Returns whether a price of the sheet is a number alone.
+    fn has_prices_without_currency(&self) -> bool {
+        let prices = self.used.iter().filter(|(name, _)| is_price(name));
+        let mut columns = prices.filter_map(|(_, heading)| self.columns.find(heading));
+        columns.any(|column| column.values.keys().any(|cell| !names_currency(cell)))
     }
 
     fn choose_skip(&mut self) {
@@ -417,6 +427,12 @@ const ROWS_NAME: &str = "rows";
 
 fn role_of_name(name: &str) -> Option<ColumnRole> {
     role_of_heading(&HeadingWords::parse(name)).map(|found| found.role)
+}
+
+/// Returns whether a cell has a currency beside its number, such as `4.90 €` or `CHF 12`.
+fn names_currency(cell: &str) -> bool {
+    let is_of_number = |c: char| c.is_ascii_digit() || c.is_whitespace() || ".,'’-+–".contains(c);
+    !cell.chars().all(is_of_number)
 }
 
 fn is_price(name: &str) -> bool {

@@ -27,13 +27,22 @@ use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
 use crate::session::files::output_dir;
 use crate::session::open_projects::OpenProjects;
-use crate::session::outcome::{RunSummary, RunTotals};
 use crate::session::reports::run_report::{Finishing, RunReport};
 use crate::session::run_stop::{
-    exit_reason, stop_for_halt, stop_for_outcome, stop_with_undelivered,
+    SubmissionsLeft, exit_reason, stop_for_halt, stop_for_outcome, stop_with_undelivered,
 };
+use crate::session::run_summary::{RunSummary, RunTotals};
 use crate::session::signals::ShutdownSignals;
 use crate::session::webhooks::{WebhookNeed, WebhookReceivers};
+
+/// Returns what limits the videos of one run, as the user set it.
+fn describe_run_limit(limit: Option<u32>, videos_max: Option<u32>) -> String {
+    match (limit, videos_max) {
+        (Some(limit), _) if videos_max.is_none_or(|max| limit <= max) => format!("--limit {limit}"),
+        (_, Some(max)) => format!("max_videos = {max}"),
+        (_, None) => "the limit of this run".to_owned(),
+    }
+}
 
 /// A batch that is ready to run.
 pub(crate) struct BatchRun {
@@ -156,7 +165,12 @@ impl BatchRun {
         let output = self.output_dir();
         let written = report::write_results(ledger, self.id, &output).await?;
         let has_unsubmitted = self.has_unsubmitted_jobs(&outcome, ledger).await?;
-        let stop = stop_for_outcome(&outcome, has_unsubmitted, environment.signals.received());
+        let run_limit = describe_run_limit(self.options.limit, self.batch.limits.max_videos);
+        let left = match has_unsubmitted {
+            true => SubmissionsLeft::Some { run_limit: &run_limit },
+            false => SubmissionsLeft::None,
+        };
+        let stop = stop_for_outcome(&outcome, left, environment.signals.received());
         let stop = stop_with_undelivered(stop, undelivered);
         let exit = exit_reason(&stop);
         self.report.record_stop(stop.clone());

@@ -16,8 +16,8 @@ use crate::plan::{Plan, PlanError};
 use crate::runner::RunEvent;
 use crate::session::account::account_catalog::CatalogNotice;
 use crate::session::files::media_check::MediaReport;
-use crate::session::outcome::RunSummary;
 use crate::session::run_forecast::{InvalidRowsFix, RunForecast};
+use crate::session::run_summary::RunSummary;
 
 /// Jobs by state.
 pub(crate) type JobStateCounts = BTreeMap<JobState, u64>;

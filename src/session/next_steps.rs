@@ -9,6 +9,7 @@ use std::path::Path;
 
 use crate::ledger::{JobRow, JobState, RowStatus};
 use crate::session::ledger_location::LedgerOptions;
+use crate::text::shell_quote;
 
 /// The commands of one batch.
 #[derive(Clone, Debug)]
@@ -331,16 +332,6 @@ pub(crate) fn ledger_arguments(options: &LedgerOptions) -> String {
         arguments.push_str(&format!(" --ledger {}", shell_quote(&ledger.to_string())));
     }
     arguments
-}
-
-/// Returns text as one word for a POSIX shell.
-pub(crate) fn shell_quote(text: &str) -> Cow<'_, str> {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_./:@%+,=".contains(c);
-    if !text.is_empty() && !text.starts_with('-') && text.chars().all(is_plain) {
-        Cow::Borrowed(text)
-    } else {
-        Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
-    }
 }
 
 #[cfg(test)]

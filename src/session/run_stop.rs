@@ -22,14 +22,22 @@ pub(crate) const PANIC_MESSAGE: &str =
 /// Rows with problems that are listed.
 const ROWS_LISTED_MAX: usize = 5;
 
+/// What the run was asked for and has not submitted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SubmissionsLeft<'r> {
+    /// Nothing is left.
+    None,
+    /// Something is. `run_limit` is what limits the videos of one run, such as `--limit 2`.
+    Some { run_limit: &'r str },
+}
+
 /// Returns the end of a run. If several causes apply, the exit code is the most severe one: 1, 7,
 /// 2, 130 or 143, 6, 5, 3, 8, 10.
 ///
-/// `has_unsubmitted` is whether a job that the run was asked for is still to be submitted, `signal`
-/// the one that stopped the run.
+/// `signal` is the one that stopped the run.
 pub(crate) fn stop_for_outcome(
     outcome: &RunOutcome,
-    has_unsubmitted: bool,
+    submissions: SubmissionsLeft<'_>,
     signal: Option<Signal>,
 ) -> RunStop {
     let jobs = |state| outcome.counts.get(&state).copied().unwrap_or(0);
@@ -50,8 +58,8 @@ pub(crate) fn stop_for_outcome(
         let message = format!("{} failed", pluralize(failed, "video"));
         stops.push(new_stop(ExitReason::SomeFailed, StopCause::RowsFailed, message));
     }
-    if has_unsubmitted {
-        stops.extend(stop_for_unsubmitted(outcome, jobs(JobState::Ready)));
+    if let SubmissionsLeft::Some { run_limit } = submissions {
+        stops.extend(stop_for_unsubmitted(outcome, jobs(JobState::Ready), run_limit));
     }
     let rank = |stop: &RunStop| ExitReason::from_code(stop.exit).map(ExitReason::severity_rank);
     let Some(mut stop) = stops.into_iter().min_by_key(rank) else {
@@ -65,13 +73,14 @@ pub(crate) fn stop_for_outcome(
 }
 
 /// Returns why jobs were left that could have been submitted.
-fn stop_for_unsubmitted(outcome: &RunOutcome, left: u64) -> Option<RunStop> {
+fn stop_for_unsubmitted(outcome: &RunOutcome, left: u64, run_limit: &str) -> Option<RunStop> {
     let at = |exit, cause, message: &str| {
         Some(new_stop(exit, cause, format!("{message}; {} left", pluralize(left, "video"))))
     };
     match outcome.claim_block {
         ClaimBlock::PerRun => {
-            at(ExitReason::CapReached, StopCause::VideoLimit, "the cap of this run is reached")
+            let message = format!("stopped at {run_limit}");
+            at(ExitReason::CapReached, StopCause::VideoLimit, &message)
         }
         ClaimBlock::Credits => {
             at(ExitReason::CapReached, StopCause::CreditCap, "the cap on credits is reached")
@@ -413,6 +422,8 @@ mod tests {
     use crate::ledger::LedgerError;
     use crate::session::run_stop::*;
 
+    const LEFT: SubmissionsLeft<'_> = SubmissionsLeft::Some { run_limit: "--limit 2" };
+
     fn outcome() -> RunOutcome {
         RunOutcome {
             counts: BTreeMap::new(),
@@ -432,7 +443,7 @@ mod tests {
         let silence = Halt::Unresponsive { message: "HTTP 503".to_owned() };
         let mut run = outcome();
         let mut exits = Vec::new();
-        let mut add = |run: &RunOutcome| exits.push(stop_for_outcome(run, true, None).exit);
+        let mut add = |run: &RunOutcome| exits.push(stop_for_outcome(run, LEFT, None).exit);
         run.window_closed = true;
         add(&run);
         run.claim_block = ClaimBlock::PerRun;
@@ -469,10 +480,10 @@ mod tests {
         run.counts.insert(JobState::Failed, 2);
         run.halt = Some(Halt::Unresponsive { message: "HTTP 503".to_owned() });
         assert_eq!(
-            stop_for_outcome(&run, true, None).message,
+            stop_for_outcome(&run, LEFT, None).message,
             "AI Studios was unavailable: HTTP 503; 2 videos failed"
         );
         run.halt = None;
-        assert_eq!(stop_for_outcome(&run, false, None).message, "2 videos failed");
+        assert_eq!(stop_for_outcome(&run, SubmissionsLeft::None, None).message, "2 videos failed");
     }
 }

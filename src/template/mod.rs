@@ -18,6 +18,7 @@ mod limits;
 mod line_index;
 mod partials;
 pub(crate) mod problem;
+mod project_envelope;
 mod quotes;
 pub(crate) mod render_error;
 mod sentences;
@@ -39,6 +40,7 @@ pub(crate) use crate::template::calls::check_calls;
 pub(crate) use crate::template::columns::{ColumnUsage, ROWS};
 use crate::template::partials::{AssembledTemplate, assemble_template};
 use crate::template::problem::LineColumn;
+pub(crate) use crate::template::project_envelope::{find_project, is_wrapped_project};
 pub(crate) use crate::template::syntax::compile_template;
 
 /// A parsed scene template.

@@ -14,7 +14,7 @@ fn sequential_limits() -> String {
 
 /// A batch with every outcome: k000 refused, k001 uncertain, k002 and k003 done, k004 invalid, and
 /// k005, which was refused, removed from the sheet.
-async fn mixed_outcomes() -> TestCli {
+pub(crate) async fn mixed_outcomes() -> TestCli {
     let cli = TestCli::with_settings(0, "", |settings| {
         settings.faults.add("400=create:2").unwrap();
         settings.faults.add("lost-answer=export:+2").unwrap();
@@ -41,7 +41,7 @@ fn normalized_output(cli: &TestCli, ended: &CommandOutput) -> String {
     text
 }
 
-fn snapshot_settings() -> insta::Settings {
+pub(crate) fn snapshot_settings() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     for (pattern, replacement) in [
         (r"http://STUDIO/ +", "http://STUDIO/  "),

@@ -4,6 +4,7 @@
 //! Changes nothing in the ledger, except the cached catalogue of the account and the stored form of a
 //! batch of ledger format 1.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -139,6 +140,14 @@ async fn execute(
     }
     plan_text::print_identical_videos(&plan, printer);
     plan_text::print_confirmation(&plan, &commands, printer);
+    if verdict(&plan) == ExitReason::Done {
+        let rehearsal = match (args.sandbox, rehearsed.is_some()) {
+            (true, _) => RehearsalState::Rehearsing,
+            (false, false) => RehearsalState::NotRehearsed,
+            (false, true) => RehearsalState::Rehearsed,
+        };
+        print_next_step(&plan, &commands, rehearsal, printer);
+    }
     let mut exits = vec![verdict(&plan)];
     plan.discard().await;
     ledger.close().await;
@@ -149,6 +158,37 @@ async fn execute(
         exits.extend((!report.is_ok()).then_some(ExitReason::Input));
     }
     Ok(ExitReason::most_severe(exits))
+}
+
+/// Prints how a new batch goes on, if there is anything to render.
+fn print_next_step(
+    plan: &Plan,
+    commands: &CommandHints,
+    rehearsal: RehearsalState,
+    printer: &Printer,
+) {
+    let is_first = plan.counts.done + plan.counts.under_way == 0;
+    // A log or another program has no use for it.
+    let is_read_at_once = std::io::stderr().is_terminal();
+    if plan.counts.to_render == 0 || !is_first || !is_read_at_once {
+        return;
+    }
+    let (options, effect) = match rehearsal {
+        RehearsalState::Rehearsing => ("", "rehearses; spends nothing"),
+        RehearsalState::NotRehearsed => (" --sandbox", "rehearses; without --sandbox, it renders"),
+        RehearsalState::Rehearsed => (" --limit 3", "renders three videos"),
+    };
+    printer.status(&format!("Next: {}{options}", commands.run_command()));
+    printer.status(&format!("      {effect}"));
+}
+
+/// Whether a batch was rehearsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RehearsalState {
+    /// The plan is that of a rehearsal.
+    Rehearsing,
+    NotRehearsed,
+    Rehearsed,
 }
 
 /// Returns the exit code with which a run of this plan would stop before it spends anything.

@@ -153,7 +153,9 @@ impl Storyboard<'_> {
     ) -> io::Result<()> {
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let mut page = create_temp_file(folder.unwrap_or(Path::new(".")))?;
-        let title = format!("Storyboard of {}", self.batch.name);
+        // A plan has its counts at the top.
+        let kind = if self.header_lines.is_empty() { "Storyboard" } else { "Plan" };
+        let title = format!("{kind} of {}", self.batch.name);
         let head = StoryboardHead {
             title: &title,
             lines: &self.header_lines,

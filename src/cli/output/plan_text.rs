@@ -76,19 +76,23 @@ pub(crate) fn summary_lines(plan: &Plan, batch: &Batch, commands: &CommandHints)
     lines.extend(Some(class_line(plan)).filter(|line| !line.is_empty()));
     let (counts, listing) = (&plan.counts, &plan.listing);
     let all = commands.plan_json_command();
-    let mut add = |rows: Vec<String>, count: u64, kind: &str| {
-        let omitted = count.saturating_sub(rows.len() as u64);
+    let mut add = |rows: Vec<String>, omitted: u64, kind: &str| {
         lines.extend(rows.into_iter().map(|row| format!("  {}", strip_control(&row))));
         if omitted > 0 {
             lines.push(format!("  … and {omitted} more {kind}: {all}"));
         }
     };
-    add(listing.changed.iter().map(describe_change).collect(), counts.changed, "changed");
-    add(listing.removed.iter().map(describe_removed).collect(), counts.removed, "removed");
-    add(listing.skipped.iter().map(describe_skipped).collect(), counts.skipped, "skipped");
+    let rest = |count: u64, listed: usize| count.saturating_sub(listed as u64);
+    let changed = listing.changed.iter().map(describe_change).collect();
+    add(changed, rest(counts.changed, listing.changed.len()), "changed");
+    let removed = listing.removed.iter().map(describe_removed).collect();
+    add(removed, rest(counts.removed, listing.removed.len()), "removed");
+    let skipped = describe_skipped_rows(&listing.skipped);
+    add(skipped, rest(counts.skipped, listing.skipped.len()), "skipped");
     // In a new batch every row is new.
     if counts.new > 0 && counts.changed + counts.unchanged + counts.removed > 0 {
-        add(listing.new.iter().map(describe_new).collect(), counts.new, "new");
+        let new = listing.new.iter().map(describe_new).collect();
+        add(new, rest(counts.new, listing.new.len()), "new");
     }
     if counts.old_names > 0 {
         lines.push(format!(
@@ -119,10 +123,24 @@ fn describe_removed(row: &RemovedRow) -> String {
     format!("{}: removed, not in the sheet{video}", row.key)
 }
 
-fn describe_skipped(row: &SkippedRow) -> String {
-    let key = row.key.as_deref().map(|key| format!(" {key}")).unwrap_or_default();
-    let video = if row.is_done { "; its video is kept" } else { "" };
-    format!("row {}{key}: skipped, {}{video}", row.row_number, row.reason)
+/// Returns a line for each skipped row, with the keys of all its videos.
+fn describe_skipped_rows(skipped: &[SkippedRow]) -> Vec<String> {
+    let is_same_row = |a: &SkippedRow, b: &SkippedRow| {
+        a.row_number == b.row_number && a.reason == b.reason && a.is_done == b.is_done
+    };
+    let rows = skipped.chunk_by(is_same_row);
+    rows.filter_map(|row| {
+        let first = row.first()?;
+        let keys: Vec<&str> = row.iter().filter_map(|video| video.key.as_deref()).collect();
+        let keys = if keys.is_empty() { String::new() } else { format!(" {}", keys.join(", ")) };
+        let video = match (first.is_done, row.len()) {
+            (false, _) => "",
+            (true, 1) => "; its video is kept",
+            (true, _) => "; its videos are kept",
+        };
+        Some(format!("row {}{keys}: skipped, {}{video}", first.row_number, first.reason))
+    })
+    .collect()
 }
 
 fn describe_new(row: &ListedRow) -> String {

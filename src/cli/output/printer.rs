@@ -65,8 +65,12 @@ impl Printer {
     pub(crate) fn for_long_command(global: &GlobalArgs) -> Self {
         let stderr = StreamWriter::queued(OutputStream::Stderr);
         let stamps_messages = !io::stderr().is_terminal();
-        let printer =
-            Self::with_streams(global, StreamWriter::queued(OutputStream::Stdout), stderr);
+        let is_one_terminal = io::stdout().is_terminal() && io::stderr().is_terminal();
+        let stdout = match is_one_terminal {
+            true => stderr.with_shared_queue(OutputStream::Stdout),
+            false => StreamWriter::queued(OutputStream::Stdout),
+        };
+        let printer = Self::with_streams(global, stdout, stderr);
         Self { stamps_messages, ..printer }
     }
 

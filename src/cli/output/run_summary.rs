@@ -3,7 +3,7 @@
 use crate::cli::output::printer::Printer;
 use crate::ledger::JobState;
 use crate::session::exit_code::ExitReason;
-use crate::session::outcome::{RunSummary, RunTotals};
+use crate::session::run_summary::{RunSummary, RunTotals};
 use crate::text::{format_credits, format_duration, pluralize};
 
 /// Prints the summary. Programs read it in the last line instead.
@@ -55,11 +55,17 @@ fn describe_rows(summary: &RunSummary) -> String {
     if summary.invalid > 0 {
         parts.push(format!("{} invalid", summary.invalid));
     }
-    if summary.skipped > 0 {
-        parts.push(format!("{} skipped", summary.skipped));
+    let counts = parts.join(", ");
+    let (videos, skipped) = (summary.count_videos(), summary.skipped);
+    match (summary.has_variants, skipped) {
+        (true, 0) => format!("{}: {counts}", pluralize(videos, "video")),
+        // As in the plan: what is skipped is no video.
+        (true, _) => format!("{}: {counts}; {skipped} skipped", pluralize(videos, "video")),
+        (false, 0) => format!("{}: {counts}", pluralize(videos, "row")),
+        (false, _) => {
+            format!("{}: {counts}, {skipped} skipped", pluralize(videos + skipped, "row"))
+        }
     }
-    let counted = if summary.has_variants { "video" } else { "row" };
-    format!("{}: {}", pluralize(summary.count_rows(), counted), parts.join(", "))
 }
 
 /// Returns what this run did, and what is left.

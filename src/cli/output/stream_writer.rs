@@ -1,9 +1,10 @@
-//! One output stream, written directly or by a thread of its own.
+//! An output stream, written directly or by a thread with a queue.
 //!
 //! A reader that stops reading (Ctrl-S, a full pipe) must not delay a run: its requests, polls and
 //! downloads wait for no message. The thread writes from a bounded queue; progress is dropped and
 //! counted when the queue is full, other messages only when it is very long. Commands that only
-//! print write directly: there the reader sets the pace, and nothing may be lost.
+//! print write directly: there the reader sets the pace, and nothing may be lost. Two streams of one
+//! terminal share a queue, or the end of a run would be read before its results.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -64,9 +65,15 @@ struct WriterState {
     changed: Condvar,
 }
 
+#[derive(Debug)]
+struct QueuedText {
+    stream: OutputStream,
+    text: String,
+}
+
 #[derive(Debug, Default)]
 struct TextQueue {
-    texts: VecDeque<String>,
+    texts: VecDeque<QueuedText>,
     /// Bytes of all texts, the one that is being written included.
     bytes: usize,
     /// Texts written so far.
@@ -88,16 +95,21 @@ impl StreamWriter {
         let writer = Self { is_queued: true, ..Self::direct(stream) };
         let state = writer.state.clone();
         let thread = std::thread::Builder::new().name("output".to_owned());
-        match thread.spawn(move || state.write_queue(stream)) {
+        match thread.spawn(move || state.write_queue()) {
             Ok(_) => writer,
             Err(_) => Self::direct(stream),
         }
     }
 
+    /// Returns a writer to another stream with the same queue: what is written to both keeps its order.
+    pub(crate) fn with_shared_queue(&self, stream: OutputStream) -> Self {
+        Self { stream, ..self.clone() }
+    }
+
     /// Writes a text, now or when the reader is ready. Returns false if the stream is closed.
     pub(crate) fn write(&self, text: String, weight: OutputWeight) -> bool {
         if self.is_queued {
-            return self.state.push(text, weight);
+            return self.state.push(QueuedText { stream: self.stream, text }, weight);
         }
         let result = self.stream.write(&text);
         let mut queue = self.state.lock();
@@ -126,7 +138,7 @@ impl WriterState {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, text: String, weight: OutputWeight) -> bool {
+    fn push(&self, queued: QueuedText, weight: OutputWeight) -> bool {
         let mut queue = self.lock();
         let bytes_max = match weight {
             OutputWeight::Message => QUEUE_BYTES_MAX,
@@ -137,8 +149,8 @@ impl WriterState {
             return false;
         }
         if queue.bytes < bytes_max {
-            queue.bytes += text.len();
-            queue.texts.push_back(text);
+            queue.bytes += queued.text.len();
+            queue.texts.push_back(queued);
             self.changed.notify_all();
         } else if weight != OutputWeight::Frame {
             queue.dropped += 1;
@@ -147,10 +159,10 @@ impl WriterState {
     }
 
     /// Writes texts as they come, until the process ends.
-    fn write_queue(&self, stream: OutputStream) {
+    fn write_queue(&self) {
         let mut queue = self.lock();
         loop {
-            let Some(text) = queue.texts.pop_front() else {
+            let Some(QueuedText { stream, text }) = queue.texts.pop_front() else {
                 queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
@@ -191,7 +203,7 @@ mod tests {
     #[test]
     fn a_full_queue_drops_progress_with_a_count_and_keeps_messages() {
         let state = WriterState::default();
-        let line = || "x".repeat(1 << 10);
+        let line = || QueuedText { stream: OutputStream::Stderr, text: "x".repeat(1 << 10) };
         for _ in 0..300 {
             assert!(state.push(line(), OutputWeight::Progress));
         }

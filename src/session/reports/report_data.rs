@@ -26,10 +26,10 @@ use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::files::output_dir;
 use crate::session::ledger_location::{LedgerLocation, open_ledger};
 use crate::session::next_steps::CommandHints;
-use crate::session::outcome::{RunSummary, stop_json};
 use crate::session::reports::metrics_file::MetricsFile;
 use crate::session::reports::run_report::Finishing;
 use crate::session::run_stop::{advice, next_step};
+use crate::session::run_summary::{RunSummary, stop_json};
 
 /// After a signal, a receiver that never answers keeps the process no longer than this.
 const NOTIFYING_AFTER_SIGNAL_MAX: Duration = Duration::from_secs(10);

@@ -27,7 +27,6 @@ use crate::session::error::CommandError;
 use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location::LedgerLocation;
-use crate::session::outcome::{RunSummary, RunTotals};
 use crate::session::reports::metrics_file::MetricsFile;
 use crate::session::reports::report_data::ReportData;
 use crate::session::reports::report_page::PageContext;
@@ -35,6 +34,7 @@ use crate::session::reports::unreadable_batch::UnreadableBatch;
 use crate::session::run_stop::{
     halt_cause, stop_for_error, stop_for_exit, stop_for_other_batch, stop_for_problems,
 };
+use crate::session::run_summary::{RunSummary, RunTotals};
 
 /// Problems of a sheet that `run.json` lists.
 const PROBLEMS_MAX: usize = 20;

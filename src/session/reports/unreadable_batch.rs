@@ -15,8 +15,8 @@ use crate::runner;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location::{LedgerLocation, open_ledger};
-use crate::session::outcome::stop_json;
 use crate::session::run_stop::stop_for_problems;
+use crate::session::run_summary::stop_json;
 
 /// A batch whose file cannot be read.
 #[derive(Clone, Debug)]

@@ -1,5 +1,8 @@
 //! The help of every command fits a standard screen and explains the command.
 
+use callsheet::cli::Cli;
+use clap::{Command, CommandFactory};
+
 use crate::support::test_cli::TestCli;
 
 /// Columns and rows of a screen that shows the help of one command at once.
@@ -45,9 +48,20 @@ async fn help_of_every_command_fits_one_screen() {
         assert_eq!(help_text(&cli, &["help", name]), text, "{name}");
         help_text(&cli, &[name, "-h"]);
     }
-    for name in ["check", "backup", "export", "prune", "path"] {
-        let text = help_text(&cli, &["ledger", name, "--help"]);
-        insta::assert_snapshot!(format!("callsheet-ledger-{name}"), text);
+    for command in Cli::command().get_subcommands() {
+        assert_help_of_subcommands(&cli, &mut vec![command.get_name()], command);
+    }
+}
+
+/// Asserts that the help of every command below another fits, and is what it was.
+fn assert_help_of_subcommands<'c>(cli: &TestCli, words: &mut Vec<&'c str>, command: &'c Command) {
+    for below in command.get_subcommands() {
+        words.push(below.get_name());
+        let args = [&words[..], &["--help"]].concat();
+        let text = help_text(cli, &args);
+        insta::assert_snapshot!(format!("callsheet-{}", words.join("-")), text);
+        assert_help_of_subcommands(cli, words, below);
+        words.pop();
     }
 }
 

@@ -34,6 +34,7 @@ mod regions;
 mod rename;
 mod retry_and_resolve;
 mod row_filters;
+mod screens;
 mod secrets;
 mod servers;
 mod sheet_input;

@@ -43,6 +43,7 @@ async fn sheet_of_a_campaign_becomes_a_batch_that_plans_and_runs_without_an_edit
     Unused columns: Price, Launch date, Owner
     Created templates/presenter.json.hbs
     Created jobs/spring-campaign.toml, a batch file that you can change
+    Next:
     ");
     assert_eq!(created.stdout, "callsheet plan jobs/spring-campaign.toml\n");
     insta::assert_snapshot!("batch-file", read(&office, "jobs/spring-campaign.toml"));
@@ -52,8 +53,7 @@ async fn sheet_of_a_campaign_becomes_a_batch_that_plans_and_runs_without_an_edit
     spring-campaign: 5 videos (3 rows): 5 to render
     5 new, 3 skipped
       row 5 BAG-207/de: skipped, `Script DE` is empty
-      row 6 HAT-003/en: skipped, `Status` is `On hold`
-      row 6 HAT-003/de: skipped, `Status` is `On hold`
+      row 6 HAT-003/en, HAT-003/de: skipped, `Status` is `On hold`
     5 videos to render, 16 s of speech, 60 s to 10 min, about 5 credits
     ");
     let again = run_new(&office, &args);
@@ -76,7 +76,7 @@ async fn uncertain_sheet_is_refused_without_a_terminal_with_the_options_that_dec
     assert_eq!(refused.code, Some(2), "{refused:?}");
     insta::assert_snapshot!(refused.stderr, @r"
     error: 3 questions about the sheet; answer with these options, or accept these guesses with --yes:
-      Which column identifies a row? Each row must have another value, and keep it
+      Which column identifies a row? Its cells must differ, and stay the same later
           --key Thing
       Which column has the `script` of the template?
           --column script=Spot

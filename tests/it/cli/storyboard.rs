@@ -139,6 +139,7 @@ async fn a_new_batch_has_the_templates_columns_and_overwrites_nothing() {
     insta::assert_snapshot!(format!("{}{}", ended.stderr, ended.stdout), @"
     Created templates/presenter.json.hbs
     Created jobs/spring.toml and jobs/spring.csv
+    Next:
     callsheet plan jobs/spring.toml
     ");
     let read = |file: &str| fs::read_to_string(office.path(file)).unwrap();

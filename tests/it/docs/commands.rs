@@ -8,7 +8,7 @@ use callsheet::cli::Cli;
 use clap::error::ErrorKind;
 use clap::{Command, CommandFactory};
 
-use super::{documents, split_code, text_of};
+use super::{documents, files_below, split_code, text_of};
 
 const PAGE: &str = "docs/reference/commands.md";
 /// Placeholders in examples that are not of the type that the option needs.
@@ -76,6 +76,25 @@ fn no_section_is_about_a_command_that_does_not_exist() {
             || ["Options of every command", "Requests of operators"].contains(&heading);
         assert!(is_known, "{PAGE}: there is no command `{heading}`");
     }
+}
+
+/// Whether a test runs the command: its words stand beside each other in a list of arguments, or
+/// in a command line.
+fn is_run(tests: &str, words: &str) -> bool {
+    let list = format!("\"{}\"", words.replace(' ', "\", \""));
+    let lines = ["\"", "callsheet ", "; "].map(|before| format!("{before}{words} "));
+    tests.contains(&list) || lines.iter().any(|line| tests.contains(line))
+}
+
+#[test]
+fn every_command_of_the_documentation_is_run_by_a_test() {
+    let files = files_below("tests/it").into_iter();
+    let files = files.filter(|file| file.ends_with(".rs") && !file.contains("/docs/"));
+    let tests: String = files.map(|file| text_of(&file)).collect();
+    let commands = all_commands().into_iter().filter(|(_, command)| !command.has_subcommands());
+    let missing: Vec<String> =
+        commands.map(|(words, _)| words).filter(|words| !is_run(&tests, words)).collect();
+    assert!(missing.is_empty(), "no test runs {missing:?}");
 }
 
 /// Returns the words of a command line in the documentation, up to a redirection; `None` if it is

@@ -9,14 +9,16 @@ use std::path::Path;
 use super::new_template::{self, NewTemplate};
 use super::{
     JOBS_FOLDER, NamedText, NewArgs, NewBatchError, ensure_absent, parse_name, path_beside_batch,
+    print_next_step,
 };
 use crate::batch::{self, Batch, BatchName, SheetSource};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::{diagnostics, prompt};
 use crate::plan::PlanError;
 use crate::scaffold::{
-    DraftPlaces, SetupAnswers, SetupProposal, SetupQuestion, SkipAnswer, batch_name_from_title,
-    choose_template, choose_worksheet, download_link, propose_batch, toml_string, write_new_file,
+    DraftPlaces, QuestionSubject, SetupAnswers, SetupProposal, SetupQuestion, SkipAnswer,
+    batch_name_from_title, choose_template, choose_worksheet, download_link, propose_batch,
+    toml_string, write_new_file,
 };
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
@@ -60,7 +62,7 @@ pub(super) async fn write_batch(
     template.write(printer)?;
     write_new_file(&batch_path, &text)?;
     printer.status(&format!("Created {batch_file}, a batch file that you can change"));
-    printer.print_result(&format!("callsheet plan {batch_file}"));
+    print_next_step(printer, &format!("callsheet plan {batch_file}"));
     Ok(())
 }
 
@@ -148,6 +150,7 @@ fn decide(
     printer: &Printer,
 ) -> Result<SetupProposal, CommandError> {
     let is_asking = !args.yes && prompt::has_terminal();
+    let mut is_first = true;
     // Each answer can make others certain.
     loop {
         let proposal = propose_batch(preview, &template.template, &answers);
@@ -160,7 +163,15 @@ fn decide(
         let open: Vec<&SetupQuestion> = proposal.questions.iter().filter(is_open).collect();
         match open.first() {
             None => return Ok(proposal),
-            Some(question) if is_asking => ask(question, &mut answers, printer)?,
+            Some(question) if is_asking => {
+                if is_first {
+                    print_sheet_line(&proposal, preview, printer);
+                    printer.status(&format!("Template: {}", template.path.display()));
+                    printer.status("Enter alone takes the answer in brackets");
+                    is_first = false;
+                }
+                ask(question, &mut answers, printer)?;
+            }
             Some(_) => return Err(unanswered_error(&open, args.yes)),
         }
     }
@@ -244,7 +255,8 @@ fn none_or(answer: &str) -> &str {
 }
 
 fn answer_label(question: &SetupQuestion) -> &'static str {
-    match (question.choices.is_empty(), question.guess.is_some()) {
+    let can_be_none = question.is_optional || matches!(question.subject, QuestionSubject::Skip(_));
+    match (question.choices.is_empty(), can_be_none && question.guess.is_some()) {
         (true, _) => "Answer",
         (false, true) => "Name or number (- for none)",
         (false, false) => "Name or number",
@@ -264,9 +276,8 @@ fn unanswered_error(open: &[&SetupQuestion], has_yes: bool) -> CommandError {
     ))
 }
 
-/// Prints what was found in the sheet.
-fn print_proposal(proposal: &SetupProposal, preview: &SheetPreview, printer: &Printer) {
-    let draft = &proposal.draft;
+/// Prints which rows are read.
+fn print_sheet_line(proposal: &SetupProposal, preview: &SheetPreview, printer: &Printer) {
     let worksheet =
         preview.worksheet.as_ref().map(|read| format!("worksheet {}, ", strip_control(&read.name)));
     let rows = pluralize(proposal.rows as u64, "row");
@@ -276,6 +287,12 @@ fn print_proposal(proposal: &SetupProposal, preview: &SheetPreview, printer: &Pr
         worksheet.unwrap_or_default(),
         proposal.heading_row
     ));
+}
+
+/// Prints what was found in the sheet.
+fn print_proposal(proposal: &SetupProposal, preview: &SheetPreview, printer: &Printer) {
+    let draft = &proposal.draft;
+    print_sheet_line(proposal, preview, printer);
     if !draft.key.is_empty() {
         printer.status(&format!("Key: {}", draft.key.join(" and ")));
     }

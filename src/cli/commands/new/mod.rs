@@ -159,8 +159,14 @@ fn write_demo(printer: &Printer) -> Result<(), NewBatchError> {
     write_new_file(&sheet_path, DEMO_SHEET)?;
     write_new_file(&batch_path, DEMO_BATCH)?;
     printer.status(&format!("Created {} and {}", batch_path.display(), sheet_path.display()));
-    printer.print_result(&format!("callsheet run {} --sandbox", batch_path.display()));
+    print_next_step(printer, &format!("callsheet run {} --sandbox", batch_path.display()));
     Ok(())
+}
+
+/// Prints the next command: alone on stdout, so that a script can run it.
+fn print_next_step(printer: &Printer, command: &str) {
+    printer.status("Next:");
+    printer.print_result(command);
 }
 
 /// Fails if one of the files exists: all are checked before any is written.

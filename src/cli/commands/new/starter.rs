@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::{
-    JOBS_FOLDER, NewArgs, NewBatchError, ensure_absent, new_template, parse_name, path_beside_batch,
+    JOBS_FOLDER, NewArgs, NewBatchError, ensure_absent, new_template, parse_name,
+    path_beside_batch, print_next_step,
 };
 use crate::batch::BatchName;
 use crate::cli::output::printer::Printer;
@@ -28,7 +29,7 @@ pub(super) fn write_batch(
     write_new_file(&batch_path, &batch_file_text(&name, &template.path, &starter))?;
     printer.status(&format!("Created {} and {}", batch_path.display(), sheet_path.display()));
     if starter.is_mergeable {
-        printer.print_result(&format!("callsheet plan {}", batch_path.display()));
+        print_next_step(printer, &format!("callsheet plan {}", batch_path.display()));
     } else {
         printer.status(&format!(
             "fill in {}: the template needs values that have no example",

@@ -116,8 +116,13 @@ fn approval_form(page: &PageRequest, upload: &UploadedBatch, offer: &PlanOffer) 
                 }
             }
             button .primary type="submit" {
-                "Approve and render " (pluralize(offer.estimate.videos, "video"))
-                " for about " (format_credits(offer.estimate.credits))
+                @if page.state.settings.ledger_options.is_rehearsal {
+                    "Approve and rehearse " (pluralize(offer.estimate.videos, "video"))
+                    ": nothing is paid"
+                } @else {
+                    "Approve and render " (pluralize(offer.estimate.videos, "video"))
+                    " for about " (format_credits(offer.estimate.credits))
+                }
             }
         }
     }

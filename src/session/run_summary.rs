@@ -52,9 +52,9 @@ impl RunSummary {
         self.counts.iter().filter(|(state, _)| is_left(state)).map(|(_, jobs)| jobs).sum()
     }
 
-    /// Returns all rows of the sheet.
-    pub(crate) fn count_rows(&self) -> u64 {
-        self.counts.values().sum::<u64>() + self.invalid + self.skipped
+    /// Returns the videos of all rows that are not skipped.
+    pub(crate) fn count_videos(&self) -> u64 {
+        self.counts.values().sum::<u64>() + self.invalid
     }
 
     /// Returns the last line for programs.
