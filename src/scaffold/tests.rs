@@ -121,8 +121,9 @@ fn uncertain_columns_are_questions_whose_answers_decide() {
     assert_eq!(questions, []);
     assert_eq!(
         settings,
-        "key = \"Product\"\ncolumns = { script = \"Briefing\", sku = \"Product\" }\n\
-         file = \"{{sku}}.mp4\""
+        "key = \"Product\"\n\
+         columns = { headline = \"Product\", script = \"Briefing\", sku = \"Product\" }\n\
+         file = \"{{headline}}.mp4\""
     );
 }
 

@@ -25,8 +25,8 @@ use crate::clock::Clock;
 use crate::ledger::LedgerError;
 use crate::runner::limits::reserved_slots::{RatePace, ReservedSlots, SlotSource};
 
-/// The part of a rate that is left unused, so that no window exceeds it: 0.6 %, where 1 % is acceptable.
-const RATE_MARGIN: f64 = 0.006;
+/// The part of a rate that is left unused, so that no window exceeds it: 0.8 %, where 1 % is acceptable.
+const RATE_MARGIN: f64 = 0.008;
 /// The part of a window by which a permit may be late without delaying the next one. Less than the
 /// margin: the rest allows for requests that overtake each other on their way.
 const LATENESS: f64 = 0.004;

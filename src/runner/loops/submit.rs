@@ -88,32 +88,52 @@ async fn send_claims<S: StudioApi>(
 ) -> Result<(), LedgerError> {
     let _order = run.clock.idle(run.limits.account.acquire_permit_order()).await;
     for claim in claims {
-        let is_permitted = acquire_permits(&run, claimed_at).await;
+        // Before its permit: between the permit and the request, nothing may take time.
+        let prepared = prepare_paid_request(&run, &claim).await;
+        let is_permitted =
+            matches!(prepared, Ok(Some(_))) && acquire_permits(&run, claimed_at).await;
         waiting.end_one();
-        if is_permitted {
-            run.spawn(send_paid_request(run.clone(), claim, claimed_at));
-        } else {
-            // A failure must not keep the other intents from being requeued.
-            run.report(requeue_unsent(&run, &claim, "its turn did not come in time").await);
+        // A failure must not keep the other intents from being sent or requeued.
+        match prepared {
+            Ok(Some(request)) if is_permitted => {
+                run.spawn(send_paid_request(run.clone(), claim, request, claimed_at));
+            }
+            Ok(Some(_)) => {
+                run.report(requeue_unsent(&run, &claim, "its turn did not come in time").await);
+            }
+            Ok(None) => {}
+            Err(error) => run.report(Err(error)),
         }
     }
     Ok(())
 }
 
-async fn send_paid_request<S: StudioApi>(
-    run: Arc<RunContext<S>>,
-    claim: ClaimedSubmission,
-    claimed_at: ClockMoment,
-) -> Result<(), LedgerError> {
+/// Builds the paid request of a claim. `None` if it is not to be sent, which is recorded.
+async fn prepare_paid_request<S: StudioApi>(
+    run: &RunContext<S>,
+    claim: &ClaimedSubmission,
+) -> Result<Option<PaidRequest>, LedgerError> {
     if claim.has_callback {
         // An earlier export was taken as not accepted, and a callback has proved that wrong.
         let message = "a callback arrived before it was resubmitted".to_owned();
-        return record_uncertain(&run, &claim, Duration::ZERO, message).await;
+        record_uncertain(run, claim, Duration::ZERO, message).await?;
+        return Ok(None);
     }
-    let request = match paid_request(&run, &claim).await? {
-        Ok(request) => request,
-        Err(message) => return record_refusal(&run, &claim, message).await,
-    };
+    match paid_request(run, claim).await? {
+        Ok(request) => Ok(Some(request)),
+        Err(message) => {
+            record_refusal(run, claim, message).await?;
+            Ok(None)
+        }
+    }
+}
+
+async fn send_paid_request<S: StudioApi>(
+    run: Arc<RunContext<S>>,
+    claim: ClaimedSubmission,
+    request: PaidRequest,
+    claimed_at: ClockMoment,
+) -> Result<(), LedgerError> {
     // A machine that slept or lost the server may no longer have the batch. Last, so that nothing but
     // the request itself follows.
     run.ledger.ensure_leases_held().await?;
