@@ -105,7 +105,13 @@ async fn forward_signals(
     mut streams: SignalStreams,
     sender: watch::Sender<Option<ShutdownRequest>>,
 ) {
-    while let Some(signal) = streams.next().await {
+    loop {
+        let signal = tokio::select! {
+            signal = streams.next() => signal,
+            // A command that has ended must not take the panic that concerns the next one.
+            () = sender.closed() => return,
+        };
+        let Some(signal) = signal else { break };
         sender.send_modify(|request| *request = Some(ShutdownRequest::next(*request, signal)));
     }
     // Waiting receivers must not take the end of the channel for a signal.

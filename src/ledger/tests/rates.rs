@@ -78,9 +78,17 @@ async fn floor_of_one_process_holds_all_back_and_is_never_shortened() {
 
 #[tokio::test]
 async fn spans_reserved_by_a_clock_that_was_ahead_delay_none() {
-    let test = TestLedger::new().await;
-    let reserve =
-        async |at| test.ledger.reserve_rate_span(span_request("a", 100, 1), at).await.unwrap();
-    reserve(later(3600 * 24 * 365)).await;
-    assert!(reserve(later(1)).await.wait < Duration::from_secs(1));
+    // The times of a server are its own.
+    let test = TestLedger::in_file().await;
+    let reserve = async |request, at| test.ledger.reserve_rate_span(request, at).await.unwrap();
+    let ahead = reserve(span_request("a", 100, 1), later(3600 * 24 * 365)).await;
+    // Also the process that has reserved them.
+    let own = RateSpanRequest {
+        last_end_us: ahead.end_us,
+        unused_from_us: ahead.end_us,
+        ..span_request("a", 100, 1)
+    };
+    assert!(reserve(own, later(1)).await.wait < Duration::from_secs(1));
+    reserve(span_request("a", 100, 1), later(3600 * 24 * 365)).await;
+    assert!(reserve(span_request("b", 100, 1), later(1)).await.wait < Duration::from_secs(1));
 }

@@ -58,7 +58,7 @@ static INSERT_TIME_LINE: Statement = Statement::new(
 static RESERVE: Statement = Statement::new(
     "-- ledger::reserve_rate_span
     update account_rate set next_free_us = $4 + {greatest}($3,
-        case when next_free_us = $7 then $8 when next_free_us > $5 then $3 else next_free_us end,
+        case when next_free_us > $5 then $3 when next_free_us = $7 then $8 else next_free_us end,
         case when floor_us > $6 then $3 else floor_us end)
     where account = $1 and kind = $2
     returning next_free_us",
