@@ -38,8 +38,6 @@ pub(crate) mod run_request;
 pub(crate) mod run_stop;
 pub(crate) mod run_summary;
 pub(crate) mod signals;
-#[cfg(test)]
-mod tests;
 pub(crate) mod time_window;
 pub(crate) mod upload;
 pub(crate) mod webhooks;

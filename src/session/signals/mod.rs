@@ -4,6 +4,9 @@
 //! stopping means is decided by the phase of the session (see [`super::Session`]) and by the
 //! runner's [`StopSignal`].
 
+#[cfg(test)]
+mod session_panics;
+
 use std::convert::Infallible;
 
 use tokio::signal;
