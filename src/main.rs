@@ -7,6 +7,15 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Without optimisation, the futures of a command need more than the 8 MiB of a main thread.
+const STACK_SIZE: usize = 64 << 20;
+
 fn main() -> ExitCode {
-    callsheet::cli::main()
+    let command = std::thread::Builder::new().stack_size(STACK_SIZE).spawn(callsheet::cli::main);
+    match command.map(std::thread::JoinHandle::join) {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+        // The system grants no thread: try without.
+        Err(_) => callsheet::cli::main(),
+    }
 }
