@@ -151,17 +151,35 @@ static STATE_COUNTS: Statement = Statement::new(
     select state, jobs from tally where batch_id = $1 and in_sheet = $2 and jobs > 0",
 );
 
-static ROWS: Statement = Statement::new("-- ledger::rows
+/// The text of a statement that reads rows with their current version and its last submission: its name,
+/// the index that SQLite reads, and which rows in which order.
+macro_rules! select_job_rows {
+    ($name:literal, $index:literal, $rows:literal) => {
+        concat!(
+            $name,
+            "
     select j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file, j.attempts,
            v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted,
            s.project_id, s.render_id, s.video_url, s.credits
-    from job j {by job_position}
+    from job j ",
+            $index,
+            "
     join version v on v.job_id = j.id and v.version = j.version
     left join submission s on s.id = (
         select max(id) from submission t
         where t.job_id = j.id and t.version = coalesce(v.reused_from, j.version))
-    where j.batch_id = $1 and j.in_sheet = true and j.position > $2
-    order by j.position limit $3");
+    where j.batch_id = $1 and j.in_sheet = true and ",
+            $rows
+        )
+    };
+}
+pub(in crate::ledger) use select_job_rows;
+
+static ROWS: Statement = Statement::new(select_job_rows!(
+    "-- ledger::rows",
+    "{by job_position}",
+    "j.position > $2 order by j.position limit $3"
+));
 
 static RENDERING_JOBS: Statement = Statement::new(
     "-- ledger::rendering

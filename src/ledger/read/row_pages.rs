@@ -4,7 +4,7 @@
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::state::JobState;
-use crate::ledger::read::batches::{JobColumns, JobRow};
+use crate::ledger::read::batches::{JobColumns, JobRow, select_job_rows};
 use crate::ledger::read::rows_without_job::RowWithoutJob;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::statement::Statement;
@@ -19,77 +19,35 @@ pub enum RowPageStart {
     Before(i64),
 }
 
-static ROWS_BEFORE: Statement = Statement::new(
-    "-- ledger::rows, before
-    select j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file, j.attempts,
-           v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted,
-           s.project_id, s.render_id, s.video_url, s.credits
-    from job j
-    join version v on v.job_id = j.id and v.version = j.version
-    left join submission s on s.id = (
-        select max(id) from submission t
-        where t.job_id = j.id and t.version = coalesce(v.reused_from, j.version))
-    where j.batch_id = $1 and j.in_sheet = true and j.position < $2
-    order by j.position desc limit $3",
-);
+static ROWS_BEFORE: Statement = Statement::new(select_job_rows!(
+    "-- ledger::rows, before",
+    "",
+    "j.position < $2 order by j.position desc limit $3"
+));
 
-static STATE_ROWS_AFTER: Statement = Statement::new(
-    "-- ledger::rows, of a state
-    select j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file, j.attempts,
-           v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted,
-           s.project_id, s.render_id, s.video_url, s.credits
-    from job j
-    join version v on v.job_id = j.id and v.version = j.version
-    left join submission s on s.id = (
-        select max(id) from submission t
-        where t.job_id = j.id and t.version = coalesce(v.reused_from, j.version))
-    where j.batch_id = $1 and j.in_sheet = true and j.state = $4 and j.position > $2
-    order by j.position limit $3",
-);
+static STATE_ROWS_AFTER: Statement = Statement::new(select_job_rows!(
+    "-- ledger::rows, of a state",
+    "",
+    "j.state = $4 and j.position > $2 order by j.position limit $3"
+));
 
-static STATE_ROWS_BEFORE: Statement = Statement::new(
-    "-- ledger::rows, of a state, before
-    select j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file, j.attempts,
-           v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted,
-           s.project_id, s.render_id, s.video_url, s.credits
-    from job j
-    join version v on v.job_id = j.id and v.version = j.version
-    left join submission s on s.id = (
-        select max(id) from submission t
-        where t.job_id = j.id and t.version = coalesce(v.reused_from, j.version))
-    where j.batch_id = $1 and j.in_sheet = true and j.state = $4 and j.position < $2
-    order by j.position desc limit $3",
-);
+static STATE_ROWS_BEFORE: Statement = Statement::new(select_job_rows!(
+    "-- ledger::rows, of a state, before",
+    "",
+    "j.state = $4 and j.position < $2 order by j.position desc limit $3"
+));
 
-static CAUSE_ROWS: Statement = Statement::new(
-    "-- ledger::rows, of a cause
-    select j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file, j.attempts,
-           v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted,
-           s.project_id, s.render_id, s.video_url, s.credits
-    from job j {by job_cause}
-    join version v on v.job_id = j.id and v.version = j.version
-    left join submission s on s.id = (
-        select max(id) from submission t
-        where t.job_id = j.id and t.version = coalesce(v.reused_from, j.version))
-    where j.batch_id = $1 and j.in_sheet = true and j.state = $2 and j.cause = $3
-        and j.cause is not null
-    order by j.position limit $4",
-);
+static CAUSE_ROWS: Statement = Statement::new(select_job_rows!(
+    "-- ledger::rows, of a cause",
+    "{by job_cause}",
+    "j.state = $2 and j.cause = $3 and j.cause is not null order by j.position limit $4"
+));
 
-static STATE_ATTENTION_ROWS: Statement = Statement::new(
-    "-- ledger::rows, of a state that needs attention
-    select j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file, j.attempts,
-           v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted,
-           s.project_id, s.render_id, s.video_url, s.credits
-    from job j {by job_in_state}
-    join version v on v.job_id = j.id and v.version = j.version
-    left join submission s on s.id = (
-        select max(id) from submission t
-        where t.job_id = j.id and t.version = coalesce(v.reused_from, j.version))
-    where j.batch_id = $1 and j.in_sheet = true and j.state = $2
-        and (j.state <> 'rendering' or j.stalled = true)
-    order by j.position limit $3",
-);
+static STATE_ATTENTION_ROWS: Statement = Statement::new(select_job_rows!(
+    "-- ledger::rows, of a state that needs attention",
+    "{by job_in_state}",
+    "j.state = $2 and (j.state <> 'rendering' or j.stalled = true) order by j.position limit $3"
+));
 
 static ROWS_WITHOUT_JOB_BEFORE: Statement = Statement::new(
     "-- ledger::rows, without a job, before
