@@ -76,6 +76,12 @@ pub enum RunEvent {
         /// The file's name in that folder.
         file: String,
     },
+    /// Files of done jobs are downloaded again: they were lost, or the operator asked for it.
+    #[serde(rename = "run.download_again")]
+    DownloadAgain {
+        /// The number of these jobs.
+        jobs: usize,
+    },
     /// A step failed and will be retried.
     #[serde(rename = "job.retry")]
     Retry {

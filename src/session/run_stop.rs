@@ -113,12 +113,12 @@ pub(crate) fn stop_for_halt(halt: &Halt) -> RunStop {
         Halt::PermanentFailures { count, .. } => (
             ExitReason::SomeFailed,
             StopCause::Refusals,
-            format!("AI Studios refused {count} requests in a row: {detail}"),
+            format!("stopped after {count} refusals in a row: {detail}"),
         ),
         Halt::TransientFailures { count, .. } => (
             ExitReason::TransientFailure,
             StopCause::RequestsFailed,
-            format!("{count} requests in a row failed: {detail}"),
+            format!("stopped after {count} failures in a row: {detail}"),
         ),
         Halt::Unresponsive { .. } => (
             ExitReason::TransientFailure,

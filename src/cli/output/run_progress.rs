@@ -159,6 +159,7 @@ impl RunProgress {
                 state.remove_bar(&key);
                 state.done += u64::from(state.finished.insert(key));
             }
+            RunEvent::DownloadAgain { jobs } => state.uncount_done(*jobs as u64),
             RunEvent::Failed { key, .. } => {
                 state.failed += 1;
                 state.remove_bar(&self.display_key(key));
@@ -257,6 +258,7 @@ impl RunProgress {
             | RunEvent::Progress { .. }
             | RunEvent::Rendered { .. }
             | RunEvent::Downloading { .. }
+            | RunEvent::DownloadAgain { .. }
             | RunEvent::Done { .. } => None,
         }
     }
@@ -319,6 +321,13 @@ impl ProgressState {
         }
     }
 
+    /// Takes `jobs` done jobs out of the count: they are done when their files are back. Which ones is
+    /// not known, so each finished job may count once more.
+    fn uncount_done(&mut self, jobs: u64) {
+        self.finished.clear();
+        self.done = self.done.saturating_sub(jobs);
+    }
+
     /// Stores the counts from the ledger. Returns a progress line if none was printed for a minute
     /// and a batch is still running.
     fn refresh(&mut self, counts: Option<JobStateCounts>, silent: Duration) -> Option<String> {
@@ -343,6 +352,7 @@ fn is_progress(event: &RunEvent) -> bool {
         | RunEvent::Done { .. }
         | RunEvent::Retry { .. } => true,
         RunEvent::Started { .. }
+        | RunEvent::DownloadAgain { .. }
         | RunEvent::Uncertain { .. }
         | RunEvent::Failed { .. }
         | RunEvent::RateLimited { .. }
@@ -433,5 +443,19 @@ mod tests {
         }
         assert_eq!((seen, progress.lock_state().total), (vec![2, 1, 2, 2], 2));
         assert_eq!(progress.event_line(&done()).as_deref(), Some("[2/2] ann: done, ann.mp4"));
+    }
+
+    #[test]
+    fn a_done_job_that_is_downloaded_again_is_counted_once() {
+        let counts = JobStateCounts::from([(JobState::Done, 2)]);
+        let progress = RunProgress::new(&printer(), 1, counts);
+        let done = || RunEvent::Done { key: "ann".to_owned(), file: "ann.mp4".to_owned() };
+        let again = || RunEvent::DownloadAgain { jobs: 1 };
+        let mut seen = Vec::new();
+        for event in [again(), done(), again(), done()] {
+            progress.show_event(&event);
+            seen.push(progress.lock_state().done);
+        }
+        assert_eq!(seen, [1, 2, 1, 2]);
     }
 }

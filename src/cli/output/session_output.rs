@@ -103,6 +103,7 @@ impl SessionOutput {
             SessionEvent::ConfirmationNeeded { batch, plan } => {
                 plan_text::print_confirmation(plan, &self.hints_for(batch), printer);
             }
+            SessionEvent::Retrying { jobs: 0 } => printer.status("no failed job to retry"),
             SessionEvent::Retrying { jobs } => printer.status(&format!(
                 "retrying {} (unless their video has arrived)",
                 pluralize(jobs, "job")

@@ -23,6 +23,9 @@ pub(in crate::runner) async fn recover_lost_files<S: StudioApi>(
     let files = run.ledger.finished_files(run.batch).await?;
     let folder = run.settings.output_dir.clone();
     let lost = run_blocking(move || find_lost(&folder, files)).await;
+    if !lost.is_empty() {
+        run.observer.notify(RunEvent::DownloadAgain { jobs: lost.len() });
+    }
     for (file, state) in lost {
         let (key, due_at) = (file.key.clone(), run.clock.now());
         let message = format!(

@@ -47,6 +47,9 @@ pub(in crate::runner) async fn execute_request<S: StudioApi>(
     drop(turn);
     let request = carried_out.request;
     let is_done = request.outcome == Some(RequestOutcome::Done);
+    if is_done && request.action == OperatorAction::DownloadAgain {
+        run.observer.notify(RunEvent::DownloadAgain { jobs: carried_out.changed.len() });
+    }
     run.observer.notify(RunEvent::RequestEnded {
         request: request.id,
         action: request.action.as_str(),
