@@ -25,11 +25,15 @@ use crate::clock::Clock;
 use crate::ledger::LedgerError;
 use crate::runner::limits::reserved_slots::{RatePace, ReservedSlots, SlotSource};
 
-/// The part of a rate that is left unused, so that no window exceeds it: 0.8 %, where 1 % is acceptable.
-const RATE_MARGIN: f64 = 0.008;
-/// The part of a window by which a permit may be late without delaying the next one. Less than the
-/// margin: the rest allows for requests that overtake each other on their way.
-const LATENESS: f64 = 0.004;
+/// The time in each window that is left unused, so that no window exceeds the rate though requests
+/// overtake each other on their way.
+const MARGIN: Duration = Duration::from_millis(40);
+/// The largest part of a rate that is left unused, where 1 % is acceptable: for windows of seconds.
+const MARGIN_PART_MAX: f64 = 0.008;
+/// The smallest part that is left unused, in long windows.
+const MARGIN_PART_MIN: f64 = 0.003;
+/// The part of the margin by which a permit may be late without delaying the next one.
+const LATENESS: f64 = 0.5;
 /// The unit in which governor counts a permit, so that a fraction of one can be made up for.
 const CELLS_PER_PERMIT: u32 = 1000;
 const CELLS_OF_ONE: NonZeroU32 = NonZeroU32::MIN.saturating_add(CELLS_PER_PERMIT - 1);
@@ -150,10 +154,11 @@ impl AccountRateLimiter {
 
     fn rebuild_governor(&self, state: &mut LimiterState) {
         let Rate::Per { count, period } = self.rate else { return };
+        let margin = MARGIN.div_duration_f64(period).clamp(MARGIN_PART_MIN, MARGIN_PART_MAX);
         let interval =
-            period.div_f64(f64::from(count.get()) * (1.0 - RATE_MARGIN) * state.rate_fraction);
+            period.div_f64(f64::from(count.get()) * (1.0 - margin) * state.rate_fraction);
         // A window sees at most the requests that fit into it and the time by which one may be late.
-        let lateness = period.mul_f64(LATENESS);
+        let lateness = period.mul_f64(margin * LATENESS);
         let late_cells =
             lateness.as_secs_f64() / interval.as_secs_f64() * f64::from(CELLS_PER_PERMIT);
         let cells = CELLS_PER_PERMIT.saturating_add(late_cells as u32);

@@ -32,6 +32,9 @@ use crate::runner::webhook_urls::redact_secret;
 const FIRST_CHECK_DELAY: Duration = Duration::from_secs(15);
 /// How many refused exports, after one that was taken as not accepted, are treated as uncertain.
 const UNCERTAIN_REFUSALS_MAX: u32 = 2;
+/// How old, suspend included, the last look at the leases may be when a paid request is sent. A run that
+/// takes the batch over after that look waits far longer for what was still sent.
+const LEASE_CHECK_AGE_MAX: Duration = Duration::from_millis(500);
 
 /// The paid request of a claim.
 enum PaidRequest {
@@ -87,16 +90,17 @@ async fn send_claims<S: StudioApi>(
     mut waiting: WaitingIntents,
 ) -> Result<(), LedgerError> {
     let _order = run.clock.idle(run.limits.account.acquire_permit_order()).await;
+    let mut leases_seen = LeasesSeen(None);
     for claim in claims {
         // Before its permit: between the permit and the request, nothing may take time.
-        let prepared = prepare_paid_request(&run, &claim).await;
+        let prepared = prepare_paid_request(&run, &claim, &mut leases_seen).await;
         let is_permitted =
             matches!(prepared, Ok(Some(_))) && acquire_permits(&run, claimed_at).await;
         waiting.end_one();
         // A failure must not keep the other intents from being sent or requeued.
         match prepared {
             Ok(Some(request)) if is_permitted => {
-                run.spawn(send_paid_request(run.clone(), claim, request, claimed_at));
+                run.spawn(send_paid_request(run.clone(), claim, request, claimed_at, leases_seen));
             }
             Ok(Some(_)) => {
                 run.report(requeue_unsent(&run, &claim, "its turn did not come in time").await);
@@ -108,11 +112,30 @@ async fn send_claims<S: StudioApi>(
     Ok(())
 }
 
+/// When the leases of this process were last seen to be its own.
+#[derive(Clone, Copy)]
+struct LeasesSeen(Option<ClockMoment>);
+
+impl LeasesSeen {
+    /// Checks that the leases are still held, unless that was done just now.
+    async fn refresh<S: StudioApi>(&mut self, run: &RunContext<S>) -> Result<(), LedgerError> {
+        if self.0.is_some_and(|seen| run.clock.age(seen) < LEASE_CHECK_AGE_MAX) {
+            return Ok(());
+        }
+        let checked_at = run.clock.moment();
+        run.ledger.ensure_leases_held().await?;
+        self.0 = Some(checked_at);
+        Ok(())
+    }
+}
+
 /// Builds the paid request of a claim. `None` if it is not to be sent, which is recorded.
 async fn prepare_paid_request<S: StudioApi>(
     run: &RunContext<S>,
     claim: &ClaimedSubmission,
+    leases_seen: &mut LeasesSeen,
 ) -> Result<Option<PaidRequest>, LedgerError> {
+    leases_seen.refresh(run).await?;
     if claim.has_callback {
         // An earlier export was taken as not accepted, and a callback has proved that wrong.
         let message = "a callback arrived before it was resubmitted".to_owned();
@@ -133,10 +156,11 @@ async fn send_paid_request<S: StudioApi>(
     claim: ClaimedSubmission,
     request: PaidRequest,
     claimed_at: ClockMoment,
+    mut leases_seen: LeasesSeen,
 ) -> Result<(), LedgerError> {
     // A machine that slept or lost the server may no longer have the batch. Last, so that nothing but
     // the request itself follows.
-    run.ledger.ensure_leases_held().await?;
+    leases_seen.refresh(&run).await?;
     if !is_within_intent_age(&run, claimed_at) {
         return requeue_unsent(&run, &claim, "it was too late to send it").await;
     }
