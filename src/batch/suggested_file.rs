@@ -1,6 +1,6 @@
 //! The batch file that was probably meant where another path was given.
 //!
-//! Only suggests: no other file than the given one is used.
+//! Invariant: a name that is only similar is suggested, and never used.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,13 +64,35 @@ fn known_batch_files(path: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Returns the names by which users know a batch file: its own, and that of its batch.
+fn known_names(file: &Path) -> Vec<String> {
+    let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    stem.into_iter().chain(batch_name(file)).collect()
+}
+
+fn batch_name(file: &Path) -> Option<String> {
+    let source = fs::read_to_string(file).ok()?;
+    Some(super::parse(file, source).ok()?.name.to_string())
+}
+
+/// Returns the batch file, here or in `jobs`, of the batch `name`; `None` also if there are several.
+pub fn find_batch_named(name: &str) -> Option<PathBuf> {
+    let files = known_batch_files(Path::new(name)).into_iter();
+    let mut named = files.filter(|file| batch_name(file).as_deref() == Some(name));
+    let found = named.next()?;
+    named.next().is_none().then(|| short_path(found))
+}
+
 /// Returns a hint for a path that leads nowhere: the batch file that was probably meant.
 pub(super) fn suggest_file(path: &Path) -> Option<String> {
+    let given = path.file_stem()?.to_string_lossy().into_owned();
     let files = known_batch_files(path);
-    let stem = |file: &Path| file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let names: Vec<String> = files.iter().filter_map(|file| stem(file)).collect();
-    let nearest = nearest_name(&stem(path)?, names.iter().map(String::as_str))?;
-    let file = files.iter().find(|file| stem(file).as_deref() == Some(nearest))?;
+    let names: Vec<(String, &PathBuf)> = files
+        .iter()
+        .flat_map(|file| known_names(file).into_iter().map(move |name| (name, file)))
+        .collect();
+    let nearest = nearest_name(&given, names.iter().map(|(name, _)| name.as_str()))?;
+    let (_, file) = names.iter().find(|(name, _)| name == nearest)?;
     let file = file.strip_prefix(".").unwrap_or(file);
     Some(format!("did you mean `{}`?", file.display()))
 }

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
-use crate::batch::Batch;
+use crate::batch::{Batch, find_batch_named};
 use crate::cli::output::logging::Verbosity;
 use crate::cli::output::prompt;
 use crate::clock::Clock;
@@ -29,7 +29,7 @@ use crate::session::time_window::{WindowOptions, parse_time_of_day};
 use crate::sheet;
 
 /// Returns the parser of a batch file: a path, or the name of a file here or in `jobs`, with or without
-/// its ending.
+/// its ending, or of its batch.
 pub(crate) fn batch_file_parser() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(|given| find_batch_file(PathBuf::from(given)))
 }
@@ -42,7 +42,8 @@ fn find_batch_file(given: PathBuf) -> PathBuf {
     let places =
         [file.clone(), Path::new(BATCH_FOLDER).join(file), Path::new(BATCH_FOLDER).join(&given)];
     let is_batch_file = |place: &PathBuf| place.extension().is_some_and(|end| end == "toml");
-    places.into_iter().find(|place| is_batch_file(place) && place.is_file()).unwrap_or(given)
+    let found = places.into_iter().find(|place| is_batch_file(place) && place.is_file());
+    found.or_else(|| find_batch_named(given.to_str()?)).unwrap_or(given)
 }
 
 /// Returns the parser of a ledger's name. It accepts every text: an error of the parser would repeat it,

@@ -144,7 +144,9 @@ impl PreviewArgs {
 
     fn no_match_message(&self) -> String {
         match (self.row, &self.key) {
-            (Some(row), _) => format!("row {row} is not in the sheet or is empty"),
+            (Some(row), _) => format!(
+                "row {row} has no video: it is empty, above the headings, or not in the sheet"
+            ),
             (None, Some(key)) => format!("no row has the key `{key}`"),
             (None, None) => "the sheet has no readable rows".to_owned(),
         }

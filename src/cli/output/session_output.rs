@@ -103,11 +103,7 @@ impl SessionOutput {
             SessionEvent::ConfirmationNeeded { batch, plan } => {
                 plan_text::print_confirmation(plan, &self.hints_for(batch), printer);
             }
-            SessionEvent::Retrying { jobs: 0 } => printer.status("no failed job to retry"),
-            SessionEvent::Retrying { jobs } => printer.status(&format!(
-                "retrying {} (unless their video has arrived)",
-                pluralize(jobs, "job")
-            )),
+            SessionEvent::Retrying { jobs } => printer.status(&describe_retry(jobs)),
             SessionEvent::WaitingForRun { message } => {
                 printer.status(&format!("{message}; waiting for its end"));
             }
@@ -300,4 +296,11 @@ fn describe_media_group(message: &str, group: &[&MediaFinding]) -> String {
 
 fn undelivered(key: &str, message: &str) -> String {
     format!("{key}: not handed over: {message}")
+}
+
+fn describe_retry(jobs: u64) -> String {
+    match jobs {
+        0 => "no failed job to retry".to_owned(),
+        jobs => format!("retrying {} (unless their video has arrived)", pluralize(jobs, "job")),
+    }
 }

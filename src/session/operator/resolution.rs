@@ -175,7 +175,7 @@ fn decide(
     let key = input.key.to_owned();
     if let SubmissionEvidence::Accepted { project_id, render_id, message: cause, .. } = evidence {
         let (project_id, render_id) = (project_id.clone(), render_id.clone());
-        let message = format!("it was accepted, as {project_id}: {cause}");
+        let message = format!("accepted by AI Studios as {project_id} ({cause})");
         let decision = UncertainDecision::Accepted { project_id, render_id };
         return Ok(JobResolution { key, decision, message });
     }

@@ -222,6 +222,18 @@ async fn a_batch_file_in_jobs_is_found_by_its_name_with_and_without_ending() {
         let ended = office.run(&["plan", name]);
         assert_eq!(ended.code, Some(0), "{name}: {ended:?}");
     }
+    // The batch's own name leads to its file as well, and one that is only similar is suggested.
+    fs::rename(office.path("jobs/b.toml"), office.path("jobs/spring.toml")).unwrap();
+    let ended = office.run(&["plan", "promo"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let ended = office.run(&["plan", "promos"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(ended.stderr.contains("did you mean `jobs/spring.toml`?"), "{ended:?}");
+    // Two batches of one name are not guessed.
+    fs::copy(office.path("jobs/spring.toml"), office.path("jobs/day.toml")).unwrap();
+    assert_eq!(office.run(&["plan", "promo"]).code, Some(4));
+    fs::remove_file(office.path("jobs/day.toml")).unwrap();
+    fs::rename(office.path("jobs/spring.toml"), office.path("jobs/b.toml")).unwrap();
     let sheet = office.run(&["plan", "jobs/s.csv"]);
     assert_eq!(sheet.code, Some(4), "{sheet:?}");
     assert!(sheet.stderr.contains("give the batch file that reads it: `jobs/b.toml`"), "{sheet:?}");

@@ -202,7 +202,7 @@ async fn plan_status_and_preview_print_text_and_json() {
     assert_eq!(by_row, office.run(&["preview", "b.toml", "--key", "k003"]).stdout);
     let nowhere = office.run(&["preview", "b.toml", "--row", "9"]);
     assert_eq!(nowhere.code, Some(4));
-    insta::assert_snapshot!(nowhere.stderr, @"error: row 9 is not in the sheet or is empty");
+    insta::assert_snapshot!(nowhere.stderr, @"error: row 9 has no video: it is empty, above the headings, or not in the sheet");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,7 +19,7 @@ const SCREENS: &[(&str, &str)] = &[
     ("plan-variants", "plan products --offline"),
     ("plan-problems", "plan wrong.toml --offline"),
     ("preview", "preview b.toml --row 2"),
-    ("preview-variant", "preview products --row 2"),
+    ("preview-variant", "preview products --row 4"),
     ("check", "check b.toml"),
     ("models", "models b.toml"),
     ("status", "status"),
