@@ -14,7 +14,8 @@ fn main() -> ExitCode {
     let command = std::thread::Builder::new().stack_size(STACK_SIZE).spawn(callsheet::cli::main);
     match command.map(std::thread::JoinHandle::join) {
         Ok(Ok(exit)) => exit,
-        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+        // It was printed; the code is that of a failure of this program.
+        Ok(Err(_panic)) => ExitCode::FAILURE,
         // The system grants no thread: try without.
         Err(_) => callsheet::cli::main(),
     }

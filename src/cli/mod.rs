@@ -100,14 +100,16 @@ pub fn main() -> ExitCode {
         false => Printer::new(&cli.global),
     };
     logging::init(cli.global.verbosity(), cli.global.is_colored(), &printer);
-    panic_hook::install(&printer);
+    panic_hook::install_for_start(&printer);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            printer.error(&format!("cannot start threads: {error}"));
+            tracing::debug!(%error, "no runtime");
+            printer.error(panic_hook::NO_THREADS_MESSAGE);
             return ExitReason::Unexpected.into();
         }
     };
+    panic_hook::install(&printer);
     // The outcome of a run is also in its reports, so lost output does not change its exit code.
     let has_reports = matches!(cli.command, CliCommand::Run(_) | CliCommand::Resume(_));
     let command = || runtime.block_on(cli.command.execute(&cli.global, &printer));
