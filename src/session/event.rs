@@ -46,8 +46,8 @@ pub(crate) enum SessionEvent<'e> {
     Retrying { jobs: u64 },
     /// Another run holds the batch, and this one waits for its end; `message` names the holder.
     WaitingForRun { message: &'e str },
-    /// The batch was run last on another machine; `message` says where, and where it wrote.
-    OtherMachine { message: &'e str },
+    /// The last run of the batch was on another machine, or recorded no end; `message` says which.
+    FormerRun { message: &'e str },
     /// The user declined to spend credits.
     Declined,
     /// No batch of the ledger has anything left to do.

@@ -18,6 +18,7 @@ use crate::session::account::target::{RehearsalOptions, RunTarget, sandbox_setti
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location::{LedgerLocation, open_existing_ledger};
+use crate::text::time_format::format_local;
 
 /// A batch that a command of the operator uses exclusively.
 pub(crate) struct LeasedBatch {
@@ -76,6 +77,22 @@ pub(crate) async fn begin_run(
 ) -> Result<BatchLease, CommandError> {
     let owner = RunOwner { host: runner::host_name(), pid: std::process::id() };
     Ok(ledger.begin_run(batch, owner, clock.now()).await?)
+}
+
+/// Returns what became of the last run of the batch, if it recorded no end. The caller holds the lock,
+/// so that run is over.
+pub(crate) async fn describe_former_death(
+    ledger: &Ledger,
+    batch: BatchId,
+) -> Result<Option<String>, CommandError> {
+    let last = ledger.runs(Some(batch), 1).await?.pop();
+    Ok(last.filter(|last| last.run.ending.is_none()).map(|last| {
+        format!(
+            "the run that began at {} died: it was killed, it crashed, or the power failed. \
+             Everything it recorded is here, and this run continues it",
+            format_local(last.run.started_at)
+        )
+    }))
 }
 
 impl LeasedBatch {

@@ -27,7 +27,7 @@ use crate::session::exit_code::ExitReason;
 use crate::session::files::former_machine::FormerMachine;
 use crate::session::ledger_location::LedgerLocation;
 use crate::session::ledger_match::{LedgerMatch, MatchOverrides, stored_batch};
-use crate::session::locked_batch::{begin_run, lock_batch};
+use crate::session::locked_batch::{begin_run, describe_former_death, lock_batch};
 use crate::session::reports::run_report::RunReport;
 
 /// The shortest quiet wait with a ledger on a server: the time limit of a paid request, the delay of the
@@ -310,7 +310,10 @@ async fn plan_one(
         is_paused = ledger.is_paused(stored.id).await?;
         former = FormerMachine::find(ledger, &stored).await?;
         if let Some(former) = &former {
-            observer.notify(SessionEvent::OtherMachine { message: &former.message() });
+            observer.notify(SessionEvent::FormerRun { message: &former.message() });
+        }
+        if let Some(message) = &describe_former_death(ledger, stored.id).await? {
+            observer.notify(SessionEvent::FormerRun { message });
         }
         // Work that an earlier run left unfinished is recovered before the plan compares with it.
         lease = Some(begin_run(ledger, stored.id, clock).await?);

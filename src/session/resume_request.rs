@@ -18,7 +18,7 @@ use crate::session::exit_code::ExitReason;
 use crate::session::files::former_machine::FormerMachine;
 use crate::session::ledger_location::{LedgerLocation, open_ledger};
 use crate::session::ledger_match::MatchOverrides;
-use crate::session::locked_batch::begin_run;
+use crate::session::locked_batch::{begin_run, describe_former_death};
 use crate::session::prepare::{BatchOverrides, HeldBatch, LockedBatch, ParsedBatch};
 use crate::session::review::review_status::ReviewStatus;
 use crate::session::time_window::WindowOptions;
@@ -82,7 +82,7 @@ impl Session {
             prepare::ensure_same_host(stored, &locked.target)?;
             if let Some(former) = FormerMachine::find(&ledger, stored).await? {
                 let message = former.message();
-                self.observer.notify(SessionEvent::OtherMachine { message: &message });
+                self.observer.notify(SessionEvent::FormerRun { message: &message });
             }
         }
         let mut runs = Vec::new();
@@ -137,6 +137,10 @@ impl Session {
         if let Some(reason) = &window.closed_reason {
             let observer = self.observer.for_batch(batch.name.as_str());
             observer.notify(SessionEvent::WindowClosed { reason });
+        }
+        if let Some(message) = &describe_former_death(ledger, stored.id).await? {
+            let observer = self.observer.for_batch(batch.name.as_str());
+            observer.notify(SessionEvent::FormerRun { message });
         }
         let lease = begin_run(ledger, stored.id, &self.clock).await?;
         plan::store_missing_payloads(ledger, &stored.name).await?;

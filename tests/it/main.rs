@@ -1,6 +1,7 @@
 //! One integration binary: the whole program against real files, sockets and a virtual studio.
 #![expect(clippy::unwrap_used, reason = "a test that unwraps is a test that fails")]
 
+mod aborts;
 mod account;
 mod aistudios;
 mod batch;

@@ -107,7 +107,7 @@ impl SessionOutput {
             SessionEvent::WaitingForRun { message } => {
                 printer.status(&format!("{message}; waiting for its end"));
             }
-            SessionEvent::OtherMachine { message } => status(message),
+            SessionEvent::FormerRun { message } => status(message),
             SessionEvent::Declined => printer.status("nothing was submitted"),
             SessionEvent::NothingToResume => {
                 printer.status("no batch of this ledger has anything left to do");

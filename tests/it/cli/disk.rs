@@ -69,7 +69,7 @@ impl TestCli {
 
     /// A script for the shell, within `outer`, in the environment that the binary gets, and with
     /// the binary's own path in `CALLSHEET`.
-    fn shell_command(&self, outer: &[&str], script: &str) -> Command {
+    pub(crate) fn shell_command(&self, outer: &[&str], script: &str) -> Command {
         let binary = self.command(&[]);
         let mut command = Command::new(outer[0]);
         command.args(&outer[1..]).args(["sh", "-c", script]).env_clear();
