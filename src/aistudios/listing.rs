@@ -401,6 +401,20 @@ mod tests {
         }
     }
 
+    /// The largest list that is received: without a limit, its entries would take gigabytes.
+    #[cfg(unix)]
+    #[test]
+    fn a_list_of_millions_of_entries_takes_little_memory() {
+        let test = "aistudios::listing::tests::a_list_of_millions_of_entries_takes_little_memory";
+        crate::text::little_memory::with_little_memory(test, 220, || {
+            let mut text = String::from("[");
+            text.push_str(&r#"{"id":"a"},"#.repeat(5_500_000));
+            text.push_str("null]");
+            let listing = parse_listing(text.as_bytes()).unwrap();
+            assert_eq!((listing.projects.len(), listing.is_complete), (ENTRIES_MAX, false));
+        });
+    }
+
     #[test]
     fn an_entry_keeps_name_state_and_link() {
         let listing = parse_listing(format!("[{ANN}]").as_bytes()).unwrap();

@@ -12,6 +12,8 @@ mod formula;
 #[cfg(test)]
 pub(crate) mod fuzz;
 mod invisible;
+#[cfg(all(test, unix))]
+pub(crate) mod little_memory;
 mod number;
 mod plural;
 mod shell_quote;

@@ -163,6 +163,13 @@ fn another_project_is_evidence_only_with_the_name_that_was_sent_and_after_the_re
     }
 }
 
+/// A draft that was created twice, or copied and not exported: it costs nothing and is no render.
+#[test]
+fn another_draft_with_the_tag_is_neither_the_render_nor_waited_for() {
+    let evidence = assess_beside(&project("d1", NAME), &project("c2", NAME));
+    assert_eq!(evidence, SubmissionEvidence::Absent);
+}
+
 #[test]
 fn a_tag_of_another_ledger_is_never_evidence() {
     let tag = format!("{}-{}", "a".repeat(13), "b".repeat(13));

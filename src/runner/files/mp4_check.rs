@@ -341,6 +341,34 @@ mod tests {
         }
     }
 
+    /// Millions of boxes where a parser would keep each of them.
+    #[cfg(unix)]
+    #[test]
+    fn a_film_of_millions_of_boxes_takes_little_memory() {
+        use std::io::Write;
+
+        let test =
+            "runner::files::mp4_check::tests::a_film_of_millions_of_boxes_takes_little_memory";
+        crate::text::little_memory::with_little_memory(test, 48, || {
+            let video = complete_video();
+            let (block, blocks) = (mp4_box(b"free", b"").repeat(1 << 17), 60);
+            let meta = u32::try_from(8 + block.len() * blocks).unwrap();
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("a.mp4");
+            let mut file = File::create(&path).unwrap();
+            let size = u32::from_be_bytes(video[32..36].try_into().unwrap());
+            file.write_all(&video[..32]).unwrap();
+            file.write_all(&(size + meta).to_be_bytes()).unwrap();
+            file.write_all(&video[36..32 + size as usize]).unwrap();
+            file.write_all(&[&meta.to_be_bytes()[..], b"meta"].concat()).unwrap();
+            (0..blocks).for_each(|_| file.write_all(&block).unwrap());
+            file.write_all(&video[32 + size as usize..]).unwrap();
+            // Its samples are elsewhere now; that it was read to its end is what counts.
+            let checked = check_mp4(&path);
+            assert!(matches!(checked, Err(Mp4Defect::MisplacedSamples)), "{checked:?}");
+        });
+    }
+
     #[test]
     fn metadata_larger_than_that_of_any_video_is_a_defect() {
         let padding = mp4_box(b"free", &vec![0; usize::try_from(MOOV_SIZE_MAX).unwrap()]);
@@ -394,6 +422,10 @@ mod tests {
         for (samples, defect) in [
             (number_box(b"stsz", &[0, u32::MAX, u32::MAX]), "truncated"),
             (number_box(b"stsz", &[0, 0, u32::MAX]), "cannot be read"),
+            // What follows the box would be read as sizes.
+            (number_box(b"stsz", &[0, 0, 3, 1]), "cannot be read"),
+            (number_box(b"stz2", &[0, 8, 9, 0x0101_0101]), "cannot be read"),
+            ([&sizes[..], &number_box(b"stco", &[0, 2, 1])].concat(), "cannot be read"),
             (number_box(b"stz2", &[0, 16, u32::MAX]), "cannot be read"),
             (number_box(b"stz2", &[0, 7, 1, 0]), "cannot be read"),
             ([&sizes[..], &number_box(b"stco", &[0, u32::MAX])].concat(), "cannot be read"),

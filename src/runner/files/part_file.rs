@@ -487,6 +487,63 @@ mod tests {
         assert_eq!(file_names(dir.path()), ["a.mp4"]);
     }
 
+    /// The check of one file ends the process, whatever the cause.
+    #[cfg(unix)]
+    #[test]
+    fn check_that_ends_the_process_leaves_a_note_of_its_file() {
+        const FOLDER_VARIABLE: &str = "CALLSHEET_TEST_CRASHED_CHECK";
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        if let Some(folder) = std::env::var_os(FOLDER_VARIABLE) {
+            let part = runtime.block_on(PartFile::open(Path::new(&folder), "a.mp4", "ann"));
+            drop(runtime.block_on(part.unwrap().finish()));
+            unreachable!("the check waits for its file to be killed");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let part = dir.path().join("a.mp4.part");
+        write_endless_film(&part);
+        let test = "runner::files::part_file::tests::\
+                    check_that_ends_the_process_leaves_a_note_of_its_file";
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([test, "--exact"])
+            .env(FOLDER_VARIABLE, dir.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let scan = dir.path().join("a.mp4.part.scan");
+        while !scan.exists() {
+            assert!(child.try_wait().unwrap().is_none(), "the check ended without a note");
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let opened = runtime.block_on(PartFile::open(dir.path(), "a.mp4", "ann"));
+        let error = opened.unwrap_err();
+        assert!(matches!(error, PartFileError::Incomplete(Mp4Defect::CrashedCheck)), "{error}");
+        assert!(file_names(dir.path()).is_empty());
+    }
+
+    /// Writes a film whose tables of sizes take long to read, and no space on the disk.
+    #[cfg(unix)]
+    fn write_endless_film(path: &Path) {
+        const TABLES: u64 = 40;
+        let sizes: u32 = 15 << 20;
+        let moov_size = 60 + sizes * 4;
+        let mut file = File::create(path).unwrap();
+        file.write_all(b"\0\0\0\x08ftyp").unwrap();
+        for number in 0..TABLES {
+            let mut head = Vec::new();
+            for (depth, kind) in (0..).zip([b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsz"]) {
+                head.extend((moov_size - 8 * depth).to_be_bytes());
+                head.extend(kind);
+            }
+            head.extend([0, 0, sizes].map(u32::to_be_bytes).concat());
+            let at = 8 + number * u64::from(moov_size);
+            io::Seek::seek(&mut file, io::SeekFrom::Start(at)).unwrap();
+            file.write_all(&head).unwrap();
+        }
+        file.set_len(8 + TABLES * u64::from(moov_size)).unwrap();
+    }
+
     #[cfg(unix)]
     #[tokio::test]
     async fn link_at_the_part_file_is_not_followed() {

@@ -33,6 +33,15 @@ pub(super) enum WorkbookKind {
 pub(super) fn check_archive(file: &File) -> Result<WorkbookKind, SheetProblem> {
     let mut archive = open_archive(file)?;
     let kind = archive_kind(&archive)?;
+    check_parts(&mut archive, UNPACKED_BYTES_MAX)?;
+    Ok(kind)
+}
+
+/// Unpacks all parts, together at most `bytes_max`, into nothing.
+pub(super) fn check_parts(
+    archive: &mut ZipArchive<BufReader<&File>>,
+    bytes_max: u64,
+) -> Result<(), SheetProblem> {
     if archive.len() > PARTS_MAX {
         return Err(limit_problem(WorkbookLimit::Parts, None));
     }
@@ -42,11 +51,11 @@ pub(super) fn check_archive(file: &File) -> Result<WorkbookKind, SheetProblem> {
         let name = part.name().map_or_else(|_| String::new(), std::borrow::Cow::into_owned);
         let problem = |err: io::Error| read_problem(&err, &name);
         unpacked += drain_part(part).map_err(problem)?;
-        if unpacked > UNPACKED_BYTES_MAX {
+        if unpacked > bytes_max {
             return Err(limit_problem(WorkbookLimit::Unpacked, None));
         }
     }
-    Ok(kind)
+    Ok(())
 }
 
 /// Opens one part, within the limits.

@@ -23,6 +23,53 @@ fn ranges_are_parsed_and_named_as_the_spreadsheet_does() {
     }
 }
 
+/// Three checks, each on the way of its format: before anything is parsed, before anything is written,
+/// and before a row is kept in memory (`ods::tests`).
+#[test]
+fn a_cell_beyond_the_last_column_is_refused_where_it_is_first_seen() {
+    let scan = |cell: &str| {
+        let xml = format!("<worksheet><row r=\"1\"><c r=\"{cell}\"><v>1</v></c></row></worksheet>");
+        worksheet_scan::scan_worksheet(&mut xml.as_bytes(), "one.xml").err()
+    };
+    assert!(scan("FAN1").is_none() && scan("A1048576").is_none());
+    for cell in ["FAO1", "XFD1", "A1048577"] {
+        let problem = scan(cell).unwrap().to_string();
+        assert!(
+            problem.contains(&format!("a value in cell {cell}; columns up to 4096")),
+            "{problem}"
+        );
+    }
+    let mut rows = WorksheetWriter::new(tempfile::tempfile().unwrap(), None);
+    rows.begin_row(0, false).unwrap();
+    rows.put_cell(4095, b"x".to_vec()).unwrap();
+    rows.put_cell(16_383, Vec::new()).unwrap();
+    let error = rows.put_cell(4096, b"x".to_vec()).unwrap_err();
+    assert!(matches!(error, writer::CellWriteError::TooFar((0, 4096))), "{error:?}");
+}
+
+#[test]
+fn parts_of_a_workbook_are_counted_and_measured_while_they_are_unpacked() {
+    let archive = |parts: usize, part: &str| {
+        let mut archive = zip::ZipWriter::new(tempfile::tempfile().unwrap());
+        for number in 0..parts {
+            let options = zip::write::SimpleFileOptions::default();
+            archive.start_file(format!("{number}.xml"), options).unwrap();
+            archive.write_all(part.as_bytes()).unwrap();
+        }
+        archive.start_file("content.xml", zip::write::SimpleFileOptions::default()).unwrap();
+        archive.finish().unwrap()
+    };
+    let problem = |file: &File, bytes_max: u64| {
+        archive::check_parts(&mut archive::open_archive(file).unwrap(), bytes_max).err()
+    };
+    let many = archive(10_000, "");
+    assert!(problem(&many, 1000).unwrap().to_string().contains("more than 10,000 parts"));
+    let page = format!("<a>{}</a>", "x".repeat(993));
+    let three = archive(3, &page);
+    assert!(problem(&three, 3000).is_none());
+    assert!(problem(&three, 2999).unwrap().to_string().contains("unpacks to more than 512 MB"));
+}
+
 const XLSX: &[u8] = include_bytes!("../../../tests/data/workbooks/hidden-merged.xlsx");
 const ODS: &[u8] = include_bytes!("../../../tests/data/workbooks/hidden-merged.ods");
 

@@ -300,6 +300,8 @@ mod tests {
     fn sizes_and_counts_are_limited() {
         let rows = "<c/>".repeat(9 << 20);
         assert_eq!(limit(&rows), Some(WorkbookLimit::Elements));
+        let cells = format!("<worksheet>{}", "<c/>".repeat(10_000_001));
+        assert_eq!(limit(&cells), Some(WorkbookLimit::Cells));
         let styles = format!("<styleSheet>{}", "<xf/>".repeat(262_145));
         assert_eq!(limit(&styles), Some(WorkbookLimit::Styles));
         let mut guard = XmlGuard::new("<a>1234</a>".as_bytes(), 10);
