@@ -10,6 +10,7 @@ use callsheet::runner::{self, RunEvent, RunInput, RunObserver, RunOutcome};
 use callsheet::sandbox;
 use url::Url;
 
+use super::support::test_cli::assert_complete_mp4;
 use super::support::{TestBatch, ai_studios, run_input};
 
 fn count_in_state(outcome: &RunOutcome, state: JobState) -> u64 {
@@ -94,6 +95,55 @@ async fn hostile_video_fails_its_own_row_alone() {
     let counts = [JobState::Done, JobState::Failed].map(|state| count_in_state(&outcome, state));
     assert_eq!(counts, [39, 1], "{outcome:?} {retries:?}");
     assert_eq!(test.videos().len(), 39);
+}
+
+/// Every way in which a transfer can go wrong, each once: what has a final name is whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_transfers_leave_only_whole_videos_under_their_names() {
+    let odd_transfers = [
+        "lost-answer",
+        "reset-after",
+        "truncate",
+        "truncate-reset",
+        "status-line",
+        "reset-before",
+        "close-before",
+        "http-500-before",
+        "502",
+        "503",
+        "504",
+        "html",
+        "portal",
+        "403-html",
+        "401-html",
+        "refuse",
+        "rate-limit",
+        "404",
+        "empty-body",
+        "wrong-json",
+        "gzip",
+        "huge-body",
+        "long-length",
+        "short-length",
+        "two-lengths",
+        "bad-chunk",
+        "huge-header",
+        "early-hints",
+    ];
+    let rows = odd_transfers.len();
+    let test = TestBatch::with_settings(rows, "[limits]\nfetch_retries = 9", |settings| {
+        for (fault, request) in odd_transfers.iter().zip(1..) {
+            settings.faults.add(&format!("{fault}=download:{request}")).unwrap();
+        }
+    })
+    .await;
+    let (outcome, retries) = run(&test).await;
+    assert_eq!(count_in_state(&outcome, JobState::Done), rows as u64, "{outcome:?} {retries:?}");
+    assert!(retries.len() >= rows - 6, "{retries:?}");
+    let videos = test.videos();
+    assert_eq!(videos.len(), rows);
+    videos.iter().for_each(|name| assert_complete_mp4(&test.path("out").join(name)));
+    test.assert_guarantees(rows).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

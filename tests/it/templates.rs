@@ -237,6 +237,17 @@ fn missing_comma_is_not_hidden_by_removed_white_space() {
 }
 
 #[test]
+fn numbers_of_cells_keep_their_digits() {
+    let template = parse_payload_template("\"name\": \"x\", \"extra\": {{number size}},");
+    let mut merger = PayloadMerger::new(&template, &columns_named(&["size", "script"]));
+    for number in ["1.10", "12345678901234567890", "0.10000000000000000555", "-3", "1e21"] {
+        let payload = merger.merge(&[row_of(&[number, "Hi."])]).unwrap();
+        let text = payload.text();
+        assert!(text.contains(&format!("\"extra\":{number},")), "{number}: {text}");
+    }
+}
+
+#[test]
 fn group_has_one_scene_per_row() {
     let source = r#"{"name": "{{video}}", "scenes": [{{#each rows}}
         {"sceneIdx": {{@index}}, "clips": [{"type": "aiModel",

@@ -100,6 +100,53 @@ async fn exit_1_for_a_damaged_ledger_before_any_request() {
     assert_eq!(request_count(&office), 0);
 }
 
+/// Bytes of a ledger change on a disk or a bad copy: every command reads it, or refuses it.
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_ledger_never_makes_a_command_panic() {
+    let office = TestCli::new(3).await;
+    if office.database().is_some() {
+        return;
+    }
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    let whole = fs::read(office.path("callsheet.db")).unwrap();
+    let damages: [fn(&mut Vec<u8>); 7] = [
+        |bytes| bytes.truncate(100),
+        |bytes| bytes.truncate(bytes.len() / 2),
+        |bytes| bytes[4096..8192].fill(0),
+        |bytes| bytes.iter_mut().skip(100).step_by(997).for_each(|byte| *byte ^= 1),
+        |bytes| bytes.iter_mut().skip(200).step_by(4096).for_each(|byte| *byte = 0xff),
+        |bytes| bytes[16..20].fill(0xff),
+        |bytes| {
+            bytes.iter_mut().skip(5000).step_by(61).for_each(|byte| *byte = byte.wrapping_add(1));
+        },
+    ];
+    for (number, damage) in damages.into_iter().enumerate() {
+        for args in [
+            &["status"][..],
+            &["show", "promo", "k000"],
+            &["runs"],
+            &["report", "promo"],
+            &["ledger", "check"],
+            &["plan", "b.toml", "--offline"],
+            &["resume", "promo"],
+            &["run", "b.toml"],
+        ] {
+            let mut bytes = whole.clone();
+            damage(&mut bytes);
+            for suffix in ["-wal", "-shm"] {
+                let _ = fs::remove_file(office.path(&format!("callsheet.db{suffix}")));
+            }
+            fs::write(office.path("callsheet.db"), bytes).unwrap();
+            let ended = office.run(args);
+            assert!(ended.code.is_some(), "damage {number}, {args:?}: {ended:?}");
+            let is_panic =
+                ["panicked", "failed unexpectedly"].iter().any(|word| ended.stderr.contains(word));
+            assert!(!is_panic, "damage {number}, {args:?}: {}", ended.stderr);
+        }
+    }
+    assert_eq!(office.sandbox.render_count(), 3, "something was rendered again");
+}
+
 async fn set_user_version(office: &TestCli, name: &str, version: i64) {
     use sqlx::Connection;
     let url = format!("sqlite://{}", office.path(name).display());

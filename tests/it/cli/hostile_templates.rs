@@ -112,6 +112,62 @@ async fn a_template_at_its_limits_is_planned() {
     "#);
 }
 
+/// What programs and users make of a template without meaning to.
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_in_a_template_are_shown_with_their_line_and_a_caret() {
+    let office = TestCli::new(1).await;
+    office.write("t.json.hbs", &format!("\u{feff}{TEMPLATE}"));
+    assert_eq!(office.run(&["plan", "b.toml", "--offline"]).code, Some(0), "a byte order mark");
+    // Braces that are too few may be meant; a wrong row would show it.
+    office.write("t.json.hbs", &TEMPLATE.replacen("{{key}}", "{key}", 1));
+    let ended = office.run(&["plan", "b.toml", "--offline"]);
+    let warning = "row 2: `{key}` looks like something to be filled in (t.json.hbs line 2)";
+    assert!(ended.stderr.contains(warning), "{ended:?}");
+    let mut messages = String::new();
+    for (right, wrong) in [
+        ("\"{{script}}\"", "\u{201c}{{script}}\u{201d}"),
+        ("\"{{script}}\",", "\"{{script}}\""),
+        ("\"B1\"}}]", "\"B1\"}},]"),
+        ("\"name\":", "\u{201e}name\u{201c}:"),
+        ("\"{{key}}\"", "\"{{key}\""),
+        ("\"{{key}}\"", "\"{{{key}}}\""),
+        ("\"{{key}}\"", "{{key}}"),
+    ] {
+        assert!(TEMPLATE.contains(right), "{right}");
+        office.write("t.json.hbs", &TEMPLATE.replacen(right, wrong, 1));
+        let ended = office.run(&["plan", "b.toml", "--offline"]);
+        assert_eq!(ended.code, Some(4), "{wrong}: {ended:?}");
+        let lines = ended
+            .stderr
+            .lines()
+            .filter(|line| line.trim_start().starts_with(['×', '╭']) || line.contains("╰── here"));
+        messages.push_str(&lines.map(|line| format!("{line}\n")).collect::<String>());
+    }
+    insta::assert_snapshot!(messages, @"
+      × `{{script}}` stands outside quotes, where a cell could add JSON
+       ╭─[t.json.hbs:4:28]
+       ·                               ╰── here
+      × row 2: a comma or colon is missing
+       ╭─[t.json.hbs:4:38]
+       ·                                         ╰── here
+      × row 2: there is a comma before a closing bracket
+       ╭─[t.json.hbs:7:64]
+       ·                                                                ╰── here
+      × row 2: this is not the quote that JSON knows
+       ╭─[t.json.hbs:2:3]
+       ·   ╰── here
+      × this tag is opened and not closed with `}}`
+       ╭─[t.json.hbs:2:12]
+       ·             ╰── here
+      × `{{{key}}}` and `{{&key}}` write a cell unescaped: a quote in it would end
+       ╭─[t.json.hbs:2:12]
+       ·                ╰── here
+      × `{{key}}` stands outside quotes, where a cell could add JSON
+       ╭─[t.json.hbs:2:11]
+       ·              ╰── here
+    ");
+}
+
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn no_link_leads_out_of_the_folder_of_partials() {

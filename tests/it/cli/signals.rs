@@ -90,6 +90,8 @@ async fn a_closed_pipe_loses_nothing_and_causes_no_panic() {
         "\"$CALLSHEET\" run b.toml -vv 2>&1 | head -n 1",
         "\"$CALLSHEET\" run b.toml > /dev/full",
         "\"$CALLSHEET\" run b.toml >&- 2>&-",
+        "env -i AISTUDIOS_APP_ID=\"$AISTUDIOS_APP_ID\" \
+         AISTUDIOS_USER_KEY=\"$AISTUDIOS_USER_KEY\" \"$CALLSHEET\" run b.toml",
     ] {
         let office = TestCli::new(6).await;
         let ended = run_shell(&office, line);

@@ -64,6 +64,21 @@ async fn render_under_an_unreported_id_is_found_by_its_tag() {
     assert_eq!(studio.state().exports.len(), 1);
 }
 
+/// The export is never carried out, while a user copies its draft in the editor and exports the copy.
+#[tokio::test(flavor = "multi_thread")]
+async fn copy_of_a_draft_is_not_taken_for_the_render_that_is_given_up() {
+    let studio = ScriptedStudio::start(|state, request| {
+        let ScriptedRequest::Export(id) = request else { return None };
+        let copy = state.create_project(&format!("Copy of {}", state.projects[id].0));
+        state.export_project(&copy);
+        Some(success(&json!({"projectId": id})))
+    })
+    .await;
+    let outcome =
+        studio.run_batch(&TestBatch::with_settings(1, SHORT_RENDER_TIMEOUT, |_| ()).await).await;
+    assert_eq!(count_in_state(&outcome, JobState::Failed), 1, "{outcome:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn given_up_render_is_found_by_its_tag_in_the_next_run() {
     let studio = ScriptedStudio::start(|state, request| match request {
