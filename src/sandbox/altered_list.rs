@@ -1,5 +1,5 @@
-//! Alterations of a project list on its way to the client: a page, the newest few, gaps, escaped
-//! names. The list itself is unchanged. Any of the four shapes of a list can be altered.
+//! Alterations of a project list on its way to the client: a page, the newest few, gaps, names that
+//! are escaped or cut off. The list itself is unchanged. Any of the four shapes of a list can be altered.
 
 use serde_json::Value;
 
@@ -7,7 +7,8 @@ use super::api::SandboxResponse;
 use super::faults::ListAlteration;
 use super::rng::hash64;
 
-/// Alters the list in a response; `number` is how many projects remain, or the share left out.
+/// Alters the list in a response; `number` is how many projects or letters remain, or the
+/// share left out.
 pub(super) fn alter_list(response: &mut SandboxResponse, how: ListAlteration, number: u64) {
     let Ok(mut body) = serde_json::from_slice::<Value>(&response.body) else { return };
     alter_items(&mut body, how, number);
@@ -46,15 +47,18 @@ fn altered(mut items: Vec<Value>, how: ListAlteration, number: u64) -> Vec<Value
         ListAlteration::Oldest => items.truncate(count),
         ListAlteration::Newest => drop(items.drain(..items.len().saturating_sub(count))),
         ListAlteration::Gaps => items.retain(|item| hash64(id(item).as_bytes()) % 100 >= number),
-        ListAlteration::Escaped => {
-            for item in &mut items {
-                if let Some(name) = item["name"].as_str() {
-                    item["name"] = Value::from(escape(name));
-                }
-            }
-        }
+        ListAlteration::Escaped => change_names(&mut items, escape),
+        ListAlteration::Cut => change_names(&mut items, |name| name.chars().take(count).collect()),
     }
     items
+}
+
+fn change_names(items: &mut [Value], change: impl Fn(&str) -> String) {
+    for item in items {
+        if let Some(name) = item["name"].as_str() {
+            item["name"] = Value::from(change(name));
+        }
+    }
 }
 
 fn id(item: &Value) -> &str {

@@ -55,7 +55,7 @@ const RETRY_AFTER_S: u64 = 2;
 pub(super) fn apply_fault(
     server: &Arc<ServerState>,
     request: &SandboxRequest,
-    injected: InjectedFault,
+    injected: &InjectedFault,
 ) -> ResponseDelivery {
     match injected.kind.effect {
         FaultEffect::BreakConnection(RequestWork::Skipped, broken) => {
@@ -159,7 +159,7 @@ fn answer_falsely(
     server: &Arc<ServerState>,
     request: &SandboxRequest,
     answer: FalseAnswer,
-    injected: InjectedFault,
+    injected: &InjectedFault,
 ) -> ResponseDelivery {
     match answer {
         FalseAnswer::AlterList(alteration) => {
@@ -169,7 +169,7 @@ fn answer_falsely(
         }
         FalseAnswer::DeclineAfterWork => {
             server.handle_request(request);
-            ResponseDelivery::new(decline(server, word_argument(injected)))
+            ResponseDelivery::new(decline(server, injected))
         }
         FalseAnswer::HideYoungDraft => {
             let hidden = is_young_draft(server, request, number_argument(injected));
@@ -178,6 +178,11 @@ fn answer_falsely(
             } else {
                 server.handle_request(request)
             })
+        }
+        FalseAnswer::ReportFailure
+            if !is_young_render(server, request, number_argument(injected)) =>
+        {
+            ResponseDelivery::new(server.handle_request(request))
         }
         FalseAnswer::ReportFailure => {
             let mut response = server.handle_request(request);
@@ -202,19 +207,37 @@ fn answer_falsely(
     }
 }
 
-/// Returns a response that declines a request whose work is done.
-fn decline(server: &ServerState, status: &str) -> SandboxResponse {
+/// Returns a response that declines a request whose work is done, in the rule's words if it has any.
+fn decline(server: &ServerState, injected: &InjectedFault) -> SandboxResponse {
     let errors = &server.switches().errors;
+    let FaultArgument::Decline { status, words } = &injected.argument else {
+        return RequestRejection::bad_request("bad request").to_response(errors);
+    };
+    if let Some(words) = words {
+        let code = i64::from(*status) * 10;
+        return RequestRejection::new(*status, code, words).to_response(errors);
+    }
     let rejection = match status {
-        "403" => return SandboxResponse::html_page(403, "Request blocked"),
-        "429" => RequestRejection::new(429, 4290, "too many requests"),
-        "404" => RequestRejection::not_found("project"),
-        "402" => RequestRejection::no_credit(),
-        "422" => RequestRejection::new(422, 4000, "invalid state"),
+        401 => RequestRejection::invalid_token(),
+        402 => RequestRejection::no_credit(),
+        403 => return SandboxResponse::html_page(403, "Request blocked"),
+        404 => RequestRejection::not_found("project"),
+        409 => RequestRejection::new(409, 4090, "conflict"),
+        422 => RequestRejection::new(422, 4000, "invalid state"),
+        429 => RequestRejection::new(429, 4290, "too many requests"),
         // "The project is already being exported."
-        _ => RequestRejection::bad_request("이미 내보내는 중인 프로젝트입니다"),
+        status => RequestRejection::new(*status, 4000, "이미 내보내는 중인 프로젝트입니다"),
     };
     rejection.to_response(errors)
+}
+
+/// Returns whether the requested render started less than `younger_s` ago; 0 stands for no limit.
+fn is_young_render(server: &ServerState, request: &SandboxRequest, younger_s: u64) -> bool {
+    let now = server.clock.now();
+    let younger_ms = i64::try_from(younger_s).unwrap_or(i64::MAX / 4000) * 1000;
+    let world = server.world();
+    let render = world.project(&request.key).and_then(|project| world.newest_render(project));
+    younger_s == 0 || render.is_some_and(|render| now - render.submitted < younger_ms)
 }
 
 /// Returns whether the project of an export was created less than `younger_s` virtual seconds ago.
@@ -235,24 +258,24 @@ fn empty_response() -> SandboxResponse {
     }
 }
 
-fn number_argument(injected: InjectedFault) -> u64 {
+fn number_argument(injected: &InjectedFault) -> u64 {
     match injected.argument {
         FaultArgument::Number(number) => number,
-        FaultArgument::Nothing | FaultArgument::Word(_) => 0,
+        FaultArgument::Nothing | FaultArgument::Word(_) | FaultArgument::Decline { .. } => 0,
     }
 }
 
-fn word_argument(injected: InjectedFault) -> &'static str {
+fn word_argument(injected: &InjectedFault) -> &'static str {
     match injected.argument {
         FaultArgument::Word(word) => word,
-        FaultArgument::Nothing | FaultArgument::Number(_) => "",
+        FaultArgument::Nothing | FaultArgument::Number(_) | FaultArgument::Decline { .. } => "",
     }
 }
 
 fn break_connection(
     broken: ConnectionFault,
     response: SandboxResponse,
-    injected: InjectedFault,
+    injected: &InjectedFault,
 ) -> ResponseDelivery {
     let cut = || {
         let drawn_place = injected.random_bits % (response.body.len() as u64).max(1);
@@ -307,7 +330,7 @@ fn replace_response(
     server: &ServerState,
     request: &SandboxRequest,
     page: ReplacementResponse,
-    injected: InjectedFault,
+    injected: &InjectedFault,
 ) -> SandboxResponse {
     let errors = &server.switches().errors;
     let hint = |response: SandboxResponse| match word_argument(injected) {
@@ -363,7 +386,7 @@ fn corrupt_body(
     server: &ServerState,
     garble: BodyCorruption,
     mut response: SandboxResponse,
-    injected: InjectedFault,
+    injected: &InjectedFault,
 ) -> SandboxResponse {
     match garble {
         BodyCorruption::Empty => response.body.clear(),

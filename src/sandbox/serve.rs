@@ -191,7 +191,7 @@ async fn handle_endpoint(
 ) -> Response<Body> {
     let RoutedRequest { endpoint, key, head, body } = request;
     let injected = server.sample_fault(endpoint);
-    let body = if injected.is_some_and(should_skip_body) {
+    let body = if injected.as_ref().is_some_and(should_skip_body) {
         Bytes::new()
     } else {
         match to_bytes(body, BODY_MAX).await {
@@ -216,7 +216,7 @@ async fn handle_endpoint(
     if server.stop.is_cancelled() {
         return close_without_response(connection);
     }
-    let mut delivery = match injected {
+    let mut delivery = match &injected {
         Some(injected) => apply_fault(server, &call, injected),
         None => ResponseDelivery::new(server.handle_request(&call)),
     };
@@ -242,7 +242,7 @@ async fn handle_endpoint(
 }
 
 /// Faults that break the connection before the work leave the body unread, perhaps half sent.
-fn should_skip_body(injected: InjectedFault) -> bool {
+fn should_skip_body(injected: &InjectedFault) -> bool {
     matches!(injected.kind.effect, FaultEffect::BreakConnection(RequestWork::Skipped, _))
 }
 

@@ -91,6 +91,8 @@ pub(in crate::sandbox) enum ListAlteration {
     Escaped,
     /// Some are left out.
     Gaps,
+    /// Names are cut off.
+    Cut,
 }
 
 /// A response that is wrong, and looks right.
@@ -176,6 +178,8 @@ pub(in crate::sandbox) enum FaultParam {
     Number(u64, &'static str),
     /// One of these words; the first when it is omitted.
     Word(&'static [&'static str]),
+    /// One of these statuses, the first when it is omitted; the words of the response may follow.
+    Decline(&'static [u16]),
 }
 
 /// One known fault.
@@ -202,10 +206,10 @@ const fn fault_kind(
 
 use EndpointGroup::{Any, Connections, Downloads, Only, Paid, Reads, Token, Writes};
 use FaultEffect::{BreakConnection, CorruptBody, ReplaceResponse};
-use FaultParam::{None as Plain, Number, Word};
+use FaultParam::{Decline, None as Plain, Number, Word};
 use RequestWork::{Done, Skipped};
 
-const DECLINES: &[&str] = &["400", "404", "403", "429", "402", "422"];
+const DECLINES: &[u16] = &[400, 404, 403, 429, 402, 422, 401, 409];
 const RETRY_AFTER_FORMATS: &[&str] = &["seconds", "date", "none", "odd"];
 
 /// All known faults, the most important first.
@@ -331,8 +335,8 @@ pub(super) const FAULT_KINDS: &[FaultKind] = &[
         "a token is issued with a line break in it"),
     fault_kind("single-token", Token, FaultEffect::FalseAnswer(FalseAnswer::EndOtherTokens), Plain,
         "a new token ends the one before"),
-    fault_kind("decline-after", Paid, FaultEffect::FalseAnswer(FalseAnswer::DeclineAfterWork), Word(DECLINES),
-        "the work is done and billed, the response declines it with this status"),
+    fault_kind("decline-after", Paid, FaultEffect::FalseAnswer(FalseAnswer::DeclineAfterWork), Decline(DECLINES),
+        "the work is done and billed, the response declines it with this status and, after a colon, in these words (_ is a space)"),
     fault_kind("render-failed", Paid, FaultEffect::ChangeRender(RenderFate::Fails), Plain,
         "the render is accepted, and fails"),
     fault_kind("render-stalled", Paid, FaultEffect::ChangeRender(RenderFate::Stalls), Plain,
@@ -342,8 +346,9 @@ pub(super) const FAULT_KINDS: &[FaultKind] = &[
     fault_kind("young-draft-404", Only(SandboxEndpoint::Export), FaultEffect::FalseAnswer(FalseAnswer::HideYoungDraft),
         Number(90, "virtual seconds"),
         "404 for the export of a draft that is younger than this, nothing is done"),
-    fault_kind("progress-flap", Only(SandboxEndpoint::Progress), FaultEffect::FalseAnswer(FalseAnswer::ReportFailure), Plain,
-        "the render is reported as failed at 0 %, although it continues"),
+    fault_kind("progress-flap", Only(SandboxEndpoint::Progress), FaultEffect::FalseAnswer(FalseAnswer::ReportFailure),
+        Number(0, "virtual seconds, 0 for one response"),
+        "the render is reported as failed at 0 % until so long after its start, although it continues"),
     fault_kind("list-page", Only(SandboxEndpoint::List), FaultEffect::FalseAnswer(FalseAnswer::AlterList(ListAlteration::Oldest)),
         Number(20, "projects"), "the list shows only its oldest projects, as a page would"),
     fault_kind("list-newest", Only(SandboxEndpoint::List), FaultEffect::FalseAnswer(FalseAnswer::AlterList(ListAlteration::Newest)),
@@ -352,6 +357,8 @@ pub(super) const FAULT_KINDS: &[FaultKind] = &[
         "the names in the list are HTML-escaped, brackets included"),
     fault_kind("list-gaps", Only(SandboxEndpoint::List), FaultEffect::FalseAnswer(FalseAnswer::AlterList(ListAlteration::Gaps)),
         Number(40, "percent"), "the list leaves this share of the projects out"),
+    fault_kind("list-cut", Only(SandboxEndpoint::List), FaultEffect::FalseAnswer(FalseAnswer::AlterList(ListAlteration::Cut)),
+        Number(40, "letters"), "the names in the list are cut off after so many letters"),
     fault_kind("crossed-answers", Writes, FaultEffect::FalseAnswer(FalseAnswer::CrossResponses), Word(&["swapped", "older"]),
         "the work is done, the responses of two requests are swapped, or an older one is sent"),
 ];

@@ -1,7 +1,7 @@
 //! Faults on demand: which, where, and how often.
 //!
 //! A rule is `NAME`, `NAME=WHEN` or `NAME=WHERE:WHEN`, with `@PARAM` at the end for the few that
-//! take one; rules are separated by commas or spaces. `WHEN` is `5%` (sampled), `3` (the first
+//! take one; rules are separated by commas or spaces, so that `_` stands for a space in a parameter. `WHEN` is `5%` (sampled), `3` (the first
 //! three), `+3` (all but the first three) or `always`. `WHERE` is an endpoint or one of `any`,
 //! `writes`, `paid`, `reads`. So `lost-answer=export:3, truncate=download:20%`.
 //!
@@ -60,11 +60,16 @@ impl FaultScope {
 }
 
 /// The text after `@`, or the fault's own default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum FaultArgument {
     Nothing,
     Number(u64),
     Word(&'static str),
+    /// A status that declines, and the words of the response if they are given.
+    Decline {
+        status: u16,
+        words: Option<String>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -257,7 +262,23 @@ fn parse_argument(
             .find(|word| **word == text)
             .map(|word| FaultArgument::Word(word))
             .ok_or_else(|| refused(words.join(", "))),
+        (FaultParam::Decline(statuses), text) => parse_decline(statuses, text.unwrap_or_default())
+            .ok_or_else(|| {
+                let statuses: Vec<String> = statuses.iter().map(u16::to_string).collect();
+                refused(format!("{}, each with `:WORDS` if needed", statuses.join(", ")))
+            }),
     }
+}
+
+/// Parses `STATUS` or `STATUS:WORDS`; an underscore stands for a space, which would end the rule.
+fn parse_decline(statuses: &[u16], text: &str) -> Option<FaultArgument> {
+    let (status, words) = match text.split_once(':') {
+        Some((status, words)) => (status, Some(words.replace('_', " "))),
+        None => (text, None),
+    };
+    let status = if status.is_empty() { statuses[0] } else { status.parse().ok()? };
+    let is_known = statuses.contains(&status) && words.as_deref() != Some("");
+    is_known.then_some(FaultArgument::Decline { status, words })
 }
 
 #[cfg(test)]

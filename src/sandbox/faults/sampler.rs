@@ -12,7 +12,7 @@ use crate::sandbox::rng::SeededRng;
 use super::{FaultArgument, FaultEffect, FaultKind, FaultRule, FaultRules, FaultTrigger};
 
 /// A fault to inject now.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::sandbox) struct InjectedFault {
     pub(in crate::sandbox) kind: &'static FaultKind,
     pub(in crate::sandbox) argument: FaultArgument,
@@ -86,7 +86,8 @@ impl FaultSampler {
         }
         struck.map(|(rule, matched)| {
             let random_bits = self.rng.draw_u64(rule.kind.name, place ^ (1 << 47));
-            let injected = InjectedFault { kind: rule.kind, argument: rule.argument, random_bits };
+            let argument = rule.argument.clone();
+            let injected = InjectedFault { kind: rule.kind, argument, random_bits };
             (injected, FaultRecord { rule: rule.text.clone(), matched, endpoint, ordinal })
         })
     }

@@ -55,6 +55,24 @@ fn the_first_matching_rule_wins() {
 }
 
 #[test]
+fn words_of_a_decline_follow_its_status() {
+    let decline = |status, words: Option<&str>| FaultArgument::Decline {
+        status,
+        words: words.map(str::to_owned),
+    };
+    for (spec, expected) in [
+        ("decline-after", decline(400, None)),
+        ("decline-after=export:1@429", decline(429, None)),
+        ("decline-after=export:1@429:being_exported", decline(429, Some("being exported"))),
+        ("decline-after=always@404:이미:내보내는_중", decline(404, Some("이미:내보내는 중"))),
+    ] {
+        let mut sampler = fault_sampler(spec, 1);
+        let (injected, _) = sampler.sample(SandboxEndpoint::Export).unwrap();
+        assert_eq!(injected.argument, expected, "{spec}");
+    }
+}
+
+#[test]
 fn counts_continue_after_a_restart() {
     let mut before = fault_sampler("refuse=export:2", 1);
     let (_, injected) = before.sample(SandboxEndpoint::Export).unwrap();
@@ -98,6 +116,13 @@ fn an_invalid_rule_is_explained() {
         wrong("hang=2@soon"),
         @"`soon` after `@` does not fit `hang`, which takes a whole number (real seconds)"
     );
+    insta::assert_snapshot!(
+        wrong("decline-after=export:1@499:no"),
+        @"
+    `499:no` after `@` does not fit `decline-after`, which takes 400, 404, 403, 429, 402, 422, 401, 409, each with `:WORDS` if needed
+    "
+    );
+    assert!(wrong("decline-after=always@400:").contains("does not fit"));
     assert!(wrong("hang=exprt:2").starts_with("`exprt` in the rule for `hang` is not an endpoint"));
     assert!(wrong("reset-connect=export:2").contains("is not an endpoint"));
     assert!(wrong("hang=120%").contains("is not a condition of"));

@@ -287,12 +287,19 @@ async fn rate_limit_counts_all_requests_and_sends_retry_after() {
 
 #[tokio::test]
 async fn declines_after_the_work_are_billed() {
-    for (status, code) in [("400", 400), ("404", 404), ("403", 403), ("429", 429), ("402", 402)] {
-        let sandbox = start_sandbox(&format!("decline-after=create:1@{status}"), |_| {}).await;
-        let client = ApiClient::with_token(&sandbox).await;
-        let answer = client.request("POST", "editor/project", Some(&paid_request("A"))).await;
-        assert_eq!(answer.unwrap().status, code);
-        assert_eq!(sandbox.bill().render_count(), 1, "{status}");
+    for code in [400, 401, 402, 403, 404, 409, 422, 429] {
+        for words in ["", ":wird_bereits_exportiert"] {
+            let fault = format!("decline-after=create:1@{code}{words}");
+            let sandbox = start_sandbox(&fault, |_| {}).await;
+            let client = ApiClient::with_token(&sandbox).await;
+            let answer = client.request("POST", "editor/project", Some(&paid_request("A"))).await;
+            let answer = answer.unwrap();
+            assert_eq!(answer.status, code, "{fault}");
+            let has_words =
+                String::from_utf8_lossy(&answer.body).contains("wird bereits exportiert");
+            assert_eq!(has_words, !words.is_empty(), "{fault}");
+            assert_eq!(sandbox.bill().render_count(), 1, "{fault}");
+        }
     }
 }
 
@@ -306,6 +313,7 @@ async fn altered_lists_hide_or_rename_projects() {
         ("list-page@2", vec!["A [cs:1]", "B [cs:1]"]),
         ("list-newest@1", vec!["C [cs:1]"]),
         ("list-gaps@100", vec![]),
+        ("list-cut@3", vec!["A [", "B [", "C ["]),
         (
             "list-escaped",
             vec!["A &#91;cs&#58;1&#93;", "B &#91;cs&#58;1&#93;", "C &#91;cs&#58;1&#93;"],
@@ -320,6 +328,28 @@ async fn altered_lists_hide_or_rename_projects() {
         sandbox.advance(AFTER_RENDER);
         let (_, list) = client.get("editor/project").await;
         assert_eq!(names(&list), expected, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn render_is_reported_as_failed_once_or_for_a_while() {
+    for (fault, states) in [
+        ("progress-flap=1", ["failed", "exporting", "exporting"]),
+        ("progress-flap=always@60", ["failed", "exporting", "exporting"]),
+        ("progress-flap=always@100", ["failed", "failed", "exporting"]),
+    ] {
+        let sandbox = start_sandbox(fault, |switches| {
+            let queue = &mut switches.queue;
+            (queue.render_min_s, queue.render_max_s) = (1000, 1000);
+        })
+        .await;
+        let client = ApiClient::with_token(&sandbox).await;
+        let id = client.create("A", true).await;
+        for state in states {
+            let progress = client.progress(&id).await;
+            assert_eq!(progress["state"] == "failed", state == "failed", "{fault}: {progress}");
+            sandbox.advance(Duration::from_secs(61));
+        }
     }
 }
 
