@@ -242,9 +242,10 @@ impl ApiClient {
         self.downloader.start(url, resume).await
     }
 
-    /// Sends `call` with a token; a second time with a new one if that token was clearly refused. A
-    /// call that may cost money is not sent again if the token had worked before: its refusal is
-    /// left to the caller, who checks first.
+    /// Sends `call` with a token; a free one a second time with a new token if that one was refused.
+    ///
+    /// A call that may cost money is sent once: a service may refuse what it has begun, so the caller
+    /// checks first. Whether the credentials are to blame is found out with a free call.
     pub(super) async fn send_with_token(
         &self,
         call: &ApiCall<'_>,
@@ -256,16 +257,21 @@ impl ApiClient {
             return Ok(exchange);
         }
         tracing::debug!("the access token was refused; requesting a new one");
-        let is_suspect = call.cost == CallCost::Paid && self.token_cache.was_accepted(&token);
-        let token = match self.token_cache.replace_refused(&token, &self.transport).await {
-            Ok(_) | Err(CallError::Transient { .. }) if is_suspect => return Ok(exchange),
-            replaced => replaced?,
-        };
-        self.send_with_fresh_token(token, call).await
+        let replaced = self.token_cache.replace_refused(&token, &self.transport).await;
+        match (call.cost, replaced) {
+            (CallCost::Free, replaced) => self.send_with_fresh_token(replaced?, call).await,
+            (CallCost::Paid, Ok(replaced)) if !self.token_cache.was_accepted(&token) => {
+                let check = ApiCall::free(Method::GET, V3Endpoint::Auth);
+                self.send_with_fresh_token(replaced, &check).await?;
+                Ok(exchange)
+            }
+            (CallCost::Paid, Ok(_) | Err(CallError::Transient { .. })) => Ok(exchange),
+            (CallCost::Paid, Err(error)) => Err(error),
+        }
     }
 
-    /// Sends `call` with a token that was just requested. Another command of the account may end it
-    /// before it is used, so a free call is tried a few times before the credentials are to blame.
+    /// Sends a free `call` with a token that was just requested. Another command of the account may end it
+    /// before it is used, so it is tried a few times before the credentials are to blame.
     async fn send_with_fresh_token(
         &self,
         mut token: AccessToken,
@@ -277,14 +283,10 @@ impl ApiClient {
                 self.token_cache.note_accepted(&token);
                 return Ok(exchange);
             };
-            let is_paid = call.cost == CallCost::Paid;
-            if self.token_cache.note_fresh_refusal(&token, is_paid) {
+            if self.token_cache.note_fresh_refusal(&token) {
                 let kind = AccountRefusalKind::CredentialsRefused;
                 let message = classify::account_message(kind, text, &self.transport);
                 return Err(CallError::Account { kind, message });
-            }
-            if is_paid {
-                return Ok(exchange);
             }
             self.transport.clock.sleep(token.retry_pause()).await;
             token = self.token_cache.replace_refused(&token, &self.transport).await?;

@@ -200,14 +200,10 @@ impl TokenCache {
 
     /// Notes that a fresh token was refused. Returns whether the credentials are to blame, and not
     /// another command that requested a token in between.
-    pub(super) fn note_fresh_refusal(&self, token: &AccessToken, is_paid: bool) -> bool {
+    pub(super) fn note_fresh_refusal(&self, token: &AccessToken) -> bool {
         let has_worked = self.accepted_generation.load(Ordering::SeqCst) > 0;
         let in_row = self.fresh_refusals.fetch_add(1, Ordering::SeqCst) + 1;
-        let most = match (has_worked, is_paid) {
-            (true, _) => FRESH_REFUSALS_MAX,
-            (false, true) => 1,
-            (false, false) => FIRST_REFUSALS_MAX,
-        };
+        let most = if has_worked { FRESH_REFUSALS_MAX } else { FIRST_REFUSALS_MAX };
         !self.was_accepted(token) && in_row >= most
     }
 

@@ -41,6 +41,8 @@ pub(super) struct WorkProgress {
     price_samples: AtomicU32,
     /// Whether a render has finished.
     pub(super) has_rendered: AtomicBool,
+    /// Whether the page of a finished project has shown the link of its video.
+    pub(super) pages_show_links: AtomicBool,
     /// When each doubted response arrived, in awake time.
     suspects: Mutex<HashMap<SubmissionId, Duration>>,
 }
@@ -61,6 +63,7 @@ impl WorkProgress {
             link_refusals: Mutex::default(),
             price_samples: AtomicU32::new(PRICE_SAMPLES),
             has_rendered: AtomicBool::default(),
+            pages_show_links: AtomicBool::default(),
             suspects: Mutex::default(),
         }
     }

@@ -7,7 +7,7 @@ use crate::ledger::DueJob;
 use crate::runner::context::RunContext;
 use crate::runner::evidence::other_projects::is_own_id;
 use crate::runner::evidence::project_index::ProjectIndex;
-use crate::runner::evidence::{Observation, is_tagged};
+use crate::runner::evidence::{Observation, is_foreign_to, is_tagged};
 use crate::runner::loops::render_outcome::polled_id;
 
 /// Other projects with a submission's tag that are read.
@@ -26,8 +26,13 @@ pub(in crate::runner) async fn read_projects<S: StudioApi>(
     if let Some(id) = own_id {
         let read = run.call_api(run.studio.read_project(id)).await?;
         observation.is_draft_gone = read == Err(CallError::NotFound);
-        observation.draft =
-            Some(read.map_err(|error| format!("its project could not be read: {error}")));
+        observation.draft = Some(match read {
+            Ok(project) if !due.was_given_up() && is_foreign_to(&project, due) => {
+                Err("its project was answered with another row's: two responses were crossed"
+                    .into())
+            }
+            read => read.map_err(|error| format!("its project could not be read: {error}")),
+        });
         if due.was_given_up() {
             observation.progress = run.call_api(run.studio.render_status(id)).await?.ok();
         }

@@ -319,7 +319,7 @@ pub(super) fn is_foreign(project: &ProjectDetails, tag: &Tag) -> bool {
     found.is_some_and(|found| found != *tag)
 }
 
-fn is_foreign_to(project: &ProjectDetails, due: &DueJob) -> bool {
+pub(super) fn is_foreign_to(project: &ProjectDetails, due: &DueJob) -> bool {
     is_tagged(due) && is_foreign(project, &due.tag)
 }
 

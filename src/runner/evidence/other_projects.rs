@@ -63,9 +63,17 @@ pub(super) fn sort_other_projects(
         others.hint.get_or_insert_with(|| format!("project `{id}` carries {objection}"));
         others.ids.insert(id);
     }
+    if let Some(id) = sent_name.and_then(|name| index.with_cut_name(due, name)) {
+        others.hint.get_or_insert_with(|| cut_name_message(id));
+    }
     own.sort_unstable();
     others.own = own.first().map(|(_, id)| (*id).to_owned());
     others
+}
+
+/// Returns the hint about a project whose name in the list may be cut off.
+pub(super) fn cut_name_message(id: &str) -> String {
+    format!("project `{id}` may be its render, with a name that the list has cut off")
 }
 
 /// Returns why a project with this submission's tag is not certainly its render.

@@ -5,15 +5,20 @@
 //! that is certainly older. Anything else (a page, the newest few, gaps, changed names) proves nothing
 //! about a project that it does not show.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::aistudios::{ListedProject, ProjectList};
 use crate::batch::{ListContents, ProjectNameHandling, VendorProfile};
 use crate::ledger::{DueJob, FinishedProject, Tag};
+use crate::runner::evidence::is_tagged;
 use crate::runner::evidence::other_projects::is_own_id;
 
 /// Lists with this many entries look like one page, as do multiples of ten.
 const PAGE_SIZES: [usize; 11] = [12, 15, 16, 24, 25, 32, 48, 64, 96, 128, 256];
+
+/// A request may reach AI Studios so many milliseconds after its intent: within that, projects are not in
+/// the order of their intents.
+const ORDER_MARGIN_MS: i64 = 3600 * 1000;
 
 /// The account's project list, by tag.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +28,8 @@ pub struct ProjectIndex {
     pub tagged_ids: Vec<String>,
     /// The ids of the projects without a tag.
     pub untagged_ids: Vec<String>,
+    /// Their names, by id.
+    untagged_names: BTreeMap<String, String>,
     pub(super) complete: bool,
     is_page_sized: bool,
     /// When the oldest and the newest finished project of this ledger were paid for.
@@ -47,19 +54,30 @@ impl ProjectIndex {
     /// Indexes a project list by tag.
     pub fn from_list(list: ProjectList) -> Self {
         let (mut tagged_ids, mut untagged_ids) = (Vec::new(), Vec::new());
+        let mut untagged_names = BTreeMap::new();
         let mut by_tag: HashMap<Tag, Vec<ListedProject>> = HashMap::new();
         for listed in list.projects {
             if let Some(tag) = listed.name.as_deref().and_then(Tag::find_in_name) {
                 tagged_ids.push(listed.id.to_string());
                 by_tag.entry(tag).or_default().push(listed);
             } else {
+                let name = listed.name.unwrap_or_default();
+                untagged_names.insert(listed.id.to_string(), name);
                 untagged_ids.push(listed.id.into());
             }
         }
         let all: HashSet<&String> = tagged_ids.iter().chain(&untagged_ids).collect();
         let is_page_sized = is_page_size(all.len());
         let complete = list.is_complete;
-        Self { by_tag, tagged_ids, untagged_ids, complete, is_page_sized, ..Self::default() }
+        Self {
+            by_tag,
+            tagged_ids,
+            untagged_ids,
+            untagged_names,
+            complete,
+            is_page_sized,
+            ..Self::default()
+        }
     }
 
     /// Adds what the vendor profile states about the list.
@@ -123,6 +141,21 @@ impl ProjectIndex {
         listed.map(|listed| listed.id.to_string()).collect()
     }
 
+    /// Returns another project without a tag whose name may be `sent_name`, cut off by the list.
+    pub(super) fn with_cut_name(&self, due: &DueJob, sent_name: &str) -> Option<&str> {
+        // Otherwise names decide nothing.
+        if self.keeps_ids || !is_tagged(due) {
+            return None;
+        }
+        let is_cut = |name: &str| {
+            let shown = name.trim_end_matches(['.', '…']).trim_end();
+            !shown.is_empty() && sent_name.starts_with(shown)
+        };
+        let mut names = self.untagged_names.iter();
+        let found = names.find(|(id, name)| is_cut(name) && !is_own_id(due, id));
+        found.map(|(id, _)| id.as_str())
+    }
+
     /// Compares the list with the finished projects of this ledger. Returns those that it does not
     /// show under their id with their tag: they may have been deleted.
     pub fn compare_with(&mut self, finished: &[FinishedProject]) -> Vec<String> {
@@ -145,8 +178,10 @@ impl ProjectIndex {
     pub(super) fn absence_objection(&self, due: &DueJob) -> Option<&'static str> {
         let paid_at = due.paid_at.unwrap_or(i64::MAX);
         // A page, too, shows everything between two projects that it shows.
-        let is_between =
-            self.known_period.is_some_and(|(first, last)| first < paid_at && paid_at < last);
+        let is_between = self.known_period.is_some_and(|(first, last)| {
+            first.saturating_add(ORDER_MARGIN_MS) < paid_at
+                && paid_at.saturating_add(ORDER_MARGIN_MS) < last
+        });
         if let Some(omission) = self.omission() {
             Some(omission)
         } else if self.is_page_sized && !is_between {

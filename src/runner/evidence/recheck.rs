@@ -7,6 +7,7 @@
 
 use crate::aistudios::{ProjectDetails, RenderState, RenderStatus};
 use crate::ledger::{DueJob, JobUpdate, RecheckReason};
+use crate::runner::evidence::other_projects::cut_name_message;
 use crate::runner::evidence::project_index::ProjectIndex;
 use crate::runner::evidence::{
     Observation, SubmissionEvidence, UNREAD_OTHER_MESSAGE, is_foreign_to, is_tagged,
@@ -66,18 +67,27 @@ pub(in crate::runner) fn judge_recheck(
         (_, Err(message)) => RecheckVerdict::Unclear(message.clone()),
         // The project itself shows whether it was rendered.
         (_, Ok(index)) if index.keeps_ids => settle_decline(due, observation, context),
-        (_, Ok(index)) => match hidden_render_objection(due, index) {
-            Some(objection) => RecheckVerdict::Unclear(objection),
-            None => settle_decline(due, observation, context),
-        },
+        (_, Ok(index)) => {
+            match hidden_render_objection(due, index, observation.sent_name.as_deref()) {
+                Some(objection) => RecheckVerdict::Unclear(objection),
+                None => settle_decline(due, observation, context),
+            }
+        }
     }
 }
 
 /// Returns why the request may have been rendered under another id although this list shows no such
 /// render; `None` if the list would show it.
-fn hidden_render_objection(due: &DueJob, index: &ProjectIndex) -> Option<String> {
+fn hidden_render_objection(
+    due: &DueJob,
+    index: &ProjectIndex,
+    sent_name: Option<&str>,
+) -> Option<String> {
     if let Some(omission) = index.omission() {
         return Some(omission.to_owned());
+    }
+    if let Some(id) = sent_name.and_then(|name| index.with_cut_name(due, name)) {
+        return Some(cut_name_message(id));
     }
     // Without a tag, any project that is not known to be another one may be its render.
     let finds_by_tag = is_tagged(due) && !index.loses_tags;

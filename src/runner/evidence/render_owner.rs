@@ -1,5 +1,6 @@
 //! Whether a finished render is that of its row: a proxy or cache may have crossed two responses, so
-//! that a row has another row's project. The tag in the project's name decides. Records nothing.
+//! that a row has another row's project, or the link to another row's video. The tag in the project's name
+//! decides, and the project's own link is used. Records nothing.
 
 use crate::aistudios::{CallError, ProjectDetails, StudioApi};
 use crate::batch::ProjectNameHandling;
@@ -12,12 +13,16 @@ use crate::runner::evidence::{is_foreign, is_tagged};
 /// Whose render it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::runner) enum RenderOwner {
-    /// The row's, as far as its project can show it.
-    Own,
+    /// The row's, as far as its project can show it, with the link that the project shows.
+    Own { video_url: Option<String> },
+    /// The row's by its tag, but the project does not show a video yet.
+    OwnWithoutVideo,
     /// Another row's.
     Other,
-    /// The project could not be read.
+    /// The project could not be read this time.
     Unread,
+    /// AI Studios refuses to show the project.
+    Unreadable,
 }
 
 /// Reads the project of a finished render and compares its tag.
@@ -28,13 +33,19 @@ pub(in crate::runner) async fn find_render_owner<S: StudioApi>(
 ) -> RenderOwner {
     let keeps_names = run.settings.vendor.names != ProjectNameHandling::Changed;
     if !is_tagged(due) || !keeps_names || due.mark.is_some() {
-        return RenderOwner::Own;
+        return RenderOwner::Own { video_url: None };
     }
     match run.call_api(run.studio.read_project(id)).await {
         Some(Ok(project)) if is_foreign(&project, &due.tag) => RenderOwner::Other,
-        Some(Ok(_)) => RenderOwner::Own,
-        Some(Err(CallError::NotFound)) => RenderOwner::Own,
-        Some(Err(_)) | None => RenderOwner::Unread,
+        Some(Ok(ProjectDetails { video_url: None, .. })) => RenderOwner::OwnWithoutVideo,
+        Some(Ok(ProjectDetails { video_url, .. })) => RenderOwner::Own { video_url },
+        Some(Err(CallError::NotFound)) => RenderOwner::Own { video_url: None },
+        Some(Err(CallError::Transient { .. } | CallError::RateLimited { .. })) | None => {
+            RenderOwner::Unread
+        }
+        Some(Err(
+            CallError::Refused { .. } | CallError::Account { .. } | CallError::Moved { .. },
+        )) => RenderOwner::Unreadable,
     }
 }
 

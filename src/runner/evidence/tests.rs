@@ -185,6 +185,8 @@ fn a_tag_of_another_ledger_is_never_evidence() {
     }
 }
 
+const HOUR_MS: i64 = 3600 * 1000;
+
 /// The list leaves out, renames or cuts off finished projects of this ledger, or looks like a page.
 #[test]
 fn a_list_that_hides_known_projects_proves_no_absence() {
@@ -195,8 +197,8 @@ fn a_list_that_hides_known_projects_proves_no_absence() {
         .map(|n| FinishedProject {
             id: format!("k{n}"),
             tag: tag(n),
-            paid_at: PAID_AT - 1000 + n as i64,
-            finished_at: Some(PAID_AT - 1000 + n as i64),
+            paid_at: PAID_AT - (21 - n as i64) * HOUR_MS,
+            finished_at: Some(PAID_AT - (21 - n as i64) * HOUR_MS),
         })
         .collect();
     let escaped =
@@ -217,8 +219,15 @@ fn a_list_that_hides_known_projects_proves_no_absence() {
         let absent = matches!(evidence, SubmissionEvidence::Absent);
         assert_eq!(absent, is_proof, "{} shown: {evidence:?}", shown.len());
     }
-    // A page of the first twenty may hide a later project, unless a still later one is on it.
-    for (paid_at, is_proof) in [(PAID_AT, false), (PAID_AT - 995, true)] {
+    // A page of the first twenty may hide a later project, unless a still later one is on it. Of two
+    // requests sent at about the same time, either may have arrived first.
+    let last = PAID_AT - 2 * HOUR_MS;
+    for (paid_at, is_proof) in [
+        (PAID_AT, false),
+        (last - HOUR_MS / 2, false),
+        (last - 2 * HOUR_MS, true),
+        (last - 19 * HOUR_MS + HOUR_MS / 2, false),
+    ] {
         let mut index = index_of(&all[..20]).unwrap();
         index.hides_known_projects = !index.compare_with(&finished[..20]).is_empty();
         let draft = Some(Ok(project("d1", NAME)));

@@ -16,6 +16,7 @@ use crate::http::{DownloadError, HttpDownload};
 use crate::ledger::{DueClaim, DueJob, JobState, JobUpdate, LedgerError, VerifiedVideo};
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
+use crate::runner::evidence::is_foreign_to;
 use crate::runner::files::mp4_check::Mp4Defect;
 use crate::runner::files::part_file::{PartFile, PartFileError};
 use crate::runner::files::video_name::versioned_name;
@@ -147,7 +148,7 @@ async fn download_job<S: StudioApi>(run: &RunContext<S>, due: &DueJob) -> Result
         Err(DownloadFailure::Permanent(message)) => give_up(run, due, message).await,
         Err(DownloadFailure::Transient { message, retry_after }) => {
             // The link's host may be gone for good, so the retry uses the link reported now.
-            if let Some(video_url) = refresh_link(run, due).await {
+            if let Some(video_url) = refresh_link(run, due, false).await {
                 let update = JobUpdate::LinkRefreshed { video_url };
                 run.record(due.job, due.submission, update).await?;
             }
@@ -165,7 +166,7 @@ async fn on_link_refused<S: StudioApi>(
     message: String,
 ) -> Result<(), LedgerError> {
     let refusals = run.progress.count_link_refusal(due.job);
-    let video_url = refresh_link(run, due).await;
+    let video_url = refresh_link(run, due, true).await;
     if refusals <= FREE_REFUSALS_MAX {
         return await_file(run, due, FileWait { refusals, video_url, message }).await;
     }
@@ -239,17 +240,31 @@ async fn give_up<S: StudioApi>(
 }
 
 /// Reads the current link of a video. `None` if it is the known one, which has just failed.
-async fn refresh_link<S: StudioApi>(run: &RunContext<S>, due: &DueJob) -> Option<String> {
+///
+/// The project comes first: an answer about progress names no project, and may be that of another row.
+async fn refresh_link<S: StudioApi>(
+    run: &RunContext<S>,
+    due: &DueJob,
+    is_refused: bool,
+) -> Option<String> {
     let id = polled_id(due)?;
     let known = due.video_url.as_deref();
-    if let Ok(RenderStatus::Finished { video_url }) =
-        run.call_api(run.studio.render_status(id)).await?
-        && Some(video_url.as_str()) != known
-    {
-        return Some(video_url);
+    let project = run.call_api(run.studio.read_project(id)).await?.ok();
+    let project = project.filter(|project| !is_foreign_to(project, due));
+    match project.and_then(|project| project.video_url) {
+        Some(video_url) if Some(video_url.as_str()) != known => return Some(video_url),
+        Some(_) if !is_refused => return None,
+        Some(_) | None => {}
     }
-    let project = run.call_api(run.studio.read_project(id)).await?.ok()?;
-    project.video_url.filter(|url| Some(url.as_str()) != known)
+    match run.call_api(run.studio.render_status(id)).await? {
+        Ok(RenderStatus::Finished { video_url }) => {
+            Some(video_url).filter(|video_url| Some(video_url.as_str()) != known)
+        }
+        Ok(
+            RenderStatus::Running { .. } | RenderStatus::WithoutLink | RenderStatus::Failed { .. },
+        )
+        | Err(_) => None,
+    }
 }
 
 async fn download_video<S: StudioApi>(

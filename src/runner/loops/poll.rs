@@ -144,9 +144,11 @@ async fn on_verified_failure<S: StudioApi>(
     message: String,
 ) -> Result<(), LedgerError> {
     match find_render_owner(run, due, id).await {
-        RenderOwner::Own => on_failed(run, due, message).await,
+        RenderOwner::Own { .. } | RenderOwner::OwnWithoutVideo => {
+            on_failed(run, due, message).await
+        }
         RenderOwner::Other => on_crossed(run, due).await,
-        RenderOwner::Unread => on_poll_error(run, due).await,
+        RenderOwner::Unread | RenderOwner::Unreadable => on_poll_error(run, due).await,
     }
 }
 

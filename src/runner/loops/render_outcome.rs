@@ -2,6 +2,7 @@
 //! poll loop and the late-render check, which decide which end it is.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::aistudios::StudioApi;
 use crate::ledger::{DueJob, JobUpdate, LedgerError};
@@ -28,20 +29,23 @@ pub(in crate::runner) async fn on_finished<S: StudioApi>(
 ) -> Result<(), LedgerError> {
     let owner = match polled_id(due) {
         Some(id) => find_render_owner(run, due, id).await,
-        None => RenderOwner::Own,
+        None => RenderOwner::Own { video_url: None },
     };
-    let confirm_after = run.settings.limits.confirm_after;
-    match owner {
+    let shown_url = match owner {
         RenderOwner::Other => return on_crossed(run, due).await,
-        // A page that is never readable must not hold a video back for good.
-        RenderOwner::Unread
-            if run.progress.note_suspect(due.submission, run.clock.awake_time())
-                < confirm_after =>
-        {
-            return poll_again(run, due, 100.0).await;
+        // An answer about progress names no project, and may be that of another row.
+        RenderOwner::Own { video_url } => video_url,
+        RenderOwner::Unread | RenderOwner::Unreadable | RenderOwner::OwnWithoutVideo => {
+            let unconfirmed = run.progress.note_suspect(due.submission, run.clock.awake_time());
+            if unconfirmed < confirmation_wait(run, &owner) {
+                return poll_again(run, due, 100.0).await;
+            }
+            None
         }
-        RenderOwner::Unread | RenderOwner::Own => run.progress.clear_suspect(due.submission),
-    }
+    };
+    run.progress.clear_suspect(due.submission);
+    run.progress.pages_show_links.fetch_or(shown_url.is_some(), Ordering::Relaxed);
+    let video_url = shown_url.unwrap_or(video_url);
     run.limits.breakers.record_success(CircuitKind::Render);
     learn_render_time(run, due);
     run.progress.has_rendered.store(true, Ordering::Relaxed);
@@ -51,6 +55,22 @@ pub(in crate::runner) async fn on_finished<S: StudioApi>(
     run.record(due.job, due.submission, JobUpdate::Rendered { video_url }).await?;
     run.observer.notify(RunEvent::Rendered { key: due.key.clone() });
     read_actual_credits(run, due).await
+}
+
+/// Returns how long the project is read again that does not confirm the end of its render. A page that
+/// is refused, or never shows links, must not hold a video back for good.
+fn confirmation_wait<S: StudioApi>(run: &RunContext<S>, owner: &RenderOwner) -> Duration {
+    let limits = &run.settings.limits;
+    match owner {
+        RenderOwner::Unread => limits.render_timeout,
+        RenderOwner::OwnWithoutVideo if run.progress.pages_show_links.load(Ordering::Relaxed) => {
+            limits.render_timeout
+        }
+        RenderOwner::OwnWithoutVideo
+        | RenderOwner::Unreadable
+        | RenderOwner::Own { .. }
+        | RenderOwner::Other => limits.confirm_after,
+    }
 }
 
 /// Remembers how long the render took, if this run has seen that. The time between two runs and an

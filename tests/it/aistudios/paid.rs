@@ -77,14 +77,14 @@ async fn paid_response_is_classified_as_in_the_table() {
         (json_response(200, &failure("internal error")), "unknown ServiceFailure", 1),
         (json_response(200, &failure("E99")), "unknown UnclearMessage", 1),
         (json_response(200, &failure("insufficient credit")), "account NoCredits", 1),
-        (json_response(200, &failure("token expired")), "account CredentialsRefused", 2),
+        (json_response(200, &failure("token expired")), "account CredentialsRefused", 4),
         (json_response(200, r#"{"success":true,"data":{}}"#), "unknown Incomplete", 1),
         (json_response(200, "null"), "unknown Incomplete", 1),
         (json_response(200, html), "unknown Html", 1),
         (json_response(204, ""), "unknown NotJson", 1),
         (json_response(400, &failure("scenes is required")), "refused Validation", 1),
-        (json_response(401, &failure("no")), "account CredentialsRefused", 2),
-        (json_response(401, html), "account CredentialsRefused", 2),
+        (json_response(401, &failure("no")), "account CredentialsRefused", 4),
+        (json_response(401, html), "account CredentialsRefused", 4),
         (json_response(402, "{}"), "account NoCredits", 1),
         (json_response(403, html), "account Forbidden", 1),
         (json_response(404, &failure("no")), "refused NotFound", 1),
@@ -327,6 +327,26 @@ async fn connection_closed_by_the_server_is_replaced() {
             "accepted"
         );
         assert_eq!(server.other_requests(), sent);
+    }
+}
+
+/// Each connection takes one request and closes as the next one arrives on it.
+#[tokio::test]
+async fn paid_request_on_a_connection_that_closes_as_it_arrives_is_sent_once() {
+    for is_reset in [true, false] {
+        let server = StubServer::start_api(move |_, before| match (before % 2, is_reset) {
+            (0, _) => ServerAction::Respond(json_response(200, ACCEPTED_RESPONSE)),
+            (_, true) => ServerAction::Reset,
+            (_, false) => ServerAction::RespondAndClose(Vec::new()),
+        })
+        .await;
+        let client = server.client();
+        for sent in 1..=10 {
+            let outcome = client.export_project(&export_request()).await;
+            let expected = if sent % 2 == 1 { "accepted" } else { "unknown ConnectionLost" };
+            assert_eq!(outcome_label(&outcome), expected, "{sent}, reset: {is_reset}");
+            assert_eq!(server.other_requests(), sent, "reset: {is_reset}");
+        }
     }
 }
 

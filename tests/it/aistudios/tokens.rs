@@ -1,12 +1,12 @@
 //! The access token: one request for many callers, one renewal for a refusal, and no loop.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use callsheet::aistudios::{
     AccountRefusalKind, CallError, CreateRequest, ProjectId, SubmitOutcome, TransientCause,
 };
-use callsheet::http::NotSentKind;
 use futures_util::future::join_all;
 
 use super::server::{
@@ -66,8 +66,9 @@ async fn concurrent_callers_share_a_failed_token_request() {
     assert_eq!(server.token_requests(), 2);
 }
 
+/// A service may refuse the token of a request that it carries out all the same.
 #[tokio::test]
-async fn paid_request_with_a_refused_token_is_resent_once_with_a_new_one() {
+async fn paid_request_with_a_refused_token_is_not_resent_and_the_next_one_has_a_new_one() {
     let server = StubServer::start_api(|seen, _| {
         if has_token_number(seen, 1) {
             token_refused()
@@ -77,11 +78,14 @@ async fn paid_request_with_a_refused_token_is_resent_once_with_a_new_one() {
     })
     .await;
     let client = server.client();
-    let answer = client.create_project(CreateRequest::from_body(b"{\"a\":1}".to_vec())).await;
+    let create = || client.create_project(CreateRequest::from_body(b"{\"a\":1}".to_vec()));
+    let answer = create().await;
+    assert!(matches!(answer, SubmitOutcome::TokenRefused { .. }), "{answer:?}");
+    let answer = create().await;
     assert!(matches!(answer, SubmitOutcome::Accepted(..)), "{answer:?}");
-    let bodies: Vec<_> = server.received().into_iter().map(|seen| seen.body).collect();
-    assert_eq!([&bodies[1], &bodies[3]], ["{\"a\":1}"; 2]);
-    assert_eq!((server.token_requests(), server.other_requests()), (2, 2));
+    let lines: Vec<_> = server.received().into_iter().map(|seen| seen.line()).collect();
+    let (token, create) = ("POST /api/odin/v3/auth/token", "POST /api/odin/v3/editor/project");
+    assert_eq!(lines, [token, create, token, "GET /api/odin/v3/auth", create]);
 }
 
 #[tokio::test]
@@ -91,11 +95,11 @@ async fn refusals_of_fresh_tokens_are_soon_blamed_on_the_credentials() {
     let answer = client.create_project(CreateRequest::from_body(b"{}".to_vec())).await;
     let SubmitOutcome::Account { kind, .. } = answer else { panic!("{answer:?}") };
     assert_eq!(kind, AccountRefusalKind::CredentialsRefused);
-    assert_eq!((server.token_requests(), server.other_requests()), (2, 2));
+    // One paid request; another command might have ended the first tokens of the free ones.
+    assert_eq!((server.token_requests(), server.other_requests()), (4, 4));
     let free = client.render_progress(&project_id()).await;
     assert!(matches!(free, Err(CallError::Account { .. })), "{free:?}");
-    // Another command might have ended the first two.
-    assert_eq!((server.token_requests(), server.other_requests()), (4, 5));
+    assert_eq!((server.token_requests(), server.other_requests()), (5, 6));
 }
 
 #[tokio::test]
@@ -107,8 +111,7 @@ async fn paid_request_is_not_resent_while_the_token_endpoint_is_down() {
     })
     .await;
     let answer = server.client().create_project(CreateRequest::from_body(b"{}".to_vec())).await;
-    let SubmitOutcome::NotSent { kind, .. } = answer else { panic!("{answer:?}") };
-    assert_eq!(kind, NotSentKind::NoToken);
+    assert!(matches!(answer, SubmitOutcome::TokenRefused { .. }), "{answer:?}");
     assert_eq!(server.other_requests(), 1);
 }
 
@@ -187,4 +190,48 @@ async fn valid_token_is_reused_and_requested_with_the_documented_fields() {
         assert_eq!(asked["userKey"], crate::aistudios::server::USER_KEY);
         assert_eq!(server.received()[5].header("authorization"), Some(text));
     }
+}
+
+/// A server where a new token ends the one before, after `refused` fresh ones that never work.
+async fn start_single_token_server(refused: std::ops::Range<usize>) -> StubServer {
+    let issued = AtomicUsize::new(0);
+    StubServer::start(move |seen, _| {
+        if seen.line().ends_with("/auth/token") {
+            let number = issued.fetch_add(1, Ordering::SeqCst) + 1;
+            return ServerAction::Respond(token_response(&format!("token-canary-{number}")));
+        }
+        let newest = issued.load(Ordering::SeqCst);
+        match has_token_number(seen, newest) && !refused.contains(&newest) {
+            true => ServerAction::Respond(json_response(200, RUNNING_RESPONSE)),
+            false => token_refused(),
+        }
+    })
+    .await
+}
+
+/// Other commands end the fresh tokens before they are used.
+#[tokio::test]
+async fn free_call_is_repeated_while_other_commands_end_its_fresh_tokens() {
+    let server = start_single_token_server(3..6).await;
+    let (client, other) = (server.client(), server.client());
+    for client in [&client, &other] {
+        client.render_progress(&project_id()).await.unwrap();
+    }
+    let repeated = client.render_progress(&project_id()).await;
+    assert!(repeated.is_ok(), "{repeated:?}");
+    assert_eq!(server.token_requests(), 6);
+}
+
+#[tokio::test]
+async fn two_commands_that_end_each_others_tokens_do_not_request_them_in_a_loop() {
+    let server = start_single_token_server(0..0).await;
+    let (client, other) = (server.client(), server.client());
+    for _ in 0..30 {
+        for client in [&client, &other] {
+            // It may have to wait for the next renewal.
+            let _ = client.render_progress(&project_id()).await;
+        }
+    }
+    let requests = server.token_requests();
+    assert!((3..20).contains(&requests), "{requests} tokens were requested");
 }

@@ -29,7 +29,7 @@ async fn count_done(test: &TestBatch) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn decline_of_an_accepted_request_pays_nothing_twice() {
-    for status in ["400", "404", "403", "429", "402", "422"] {
+    for status in ["400", "404", "403", "429", "402", "422", "401", "409"] {
         for (mode, place) in [("two-step", "export"), ("one-step", "create")] {
             let settings = format!("submission = '{mode}'");
             let fault = format!("decline-after={place}:3@{status}");
@@ -42,6 +42,54 @@ async fn decline_of_an_accepted_request_pays_nothing_twice() {
             assert_eq!(test.sandbox.bill().paid_twice(), [], "{mode}, {status}");
             assert_eq!(count_done(&test).await, 6, "{mode}, {status}: {:?}", test.rows().await);
         }
+    }
+}
+
+/// The first of them is the first request of the run, whose token no answer has shown to work.
+#[tokio::test(flavor = "multi_thread")]
+async fn token_refused_again_and_again_after_the_work_pays_nothing_twice() {
+    for (mode, place) in [("one-step", "create"), ("two-step", "export")] {
+        let settings = format!("submission = '{mode}'\n[limits]\nin_flight = 1");
+        let test = TestBatch::with_settings(4, &settings, |settings| {
+            with_fault(&format!("decline-after={place}:3@401"))(settings);
+            settings.switches.list.include = ListFilter::All;
+        })
+        .await;
+        run_to_the_end(&test).await;
+        assert_eq!(test.sandbox.bill().paid_twice(), [], "{mode}");
+        assert_eq!(count_done(&test).await, 4, "{mode}: {:?}", test.rows().await);
+    }
+}
+
+/// What a decline says decides nothing either, in whatever language.
+#[tokio::test(flavor = "multi_thread")]
+async fn words_of_a_decline_pay_nothing_twice() {
+    for words in [
+        "already_being_exported",
+        "이미_내보내는_중입니다",
+        "すでに書き出し中です",
+        "Das_Projekt_wird_bereits_exportiert",
+        "not_enough_credit",
+        "invalid_token",
+        "project_not_found",
+        "too_many_requests",
+        "upgrade_your_plan",
+        "scenes_is_required",
+    ] {
+        let fault = format!(
+            "decline-after=export:1@400:{words}, decline-after=export:2@403:{words}, \
+             decline-after=export:3@429:{words}"
+        );
+        let test = TestBatch::with_settings(5, "", |settings| {
+            with_fault(&fault)(settings);
+            settings.switches.export.id = ReturnedId::New;
+            settings.switches.list.include = ListFilter::All;
+        })
+        .await;
+        run_to_the_end(&test).await;
+        assert_eq!(test.sandbox.bill().paid_twice(), [], "{words}");
+        assert_eq!(test.sandbox.render_count(), 5, "{words}");
+        assert_eq!(count_done(&test).await, 5, "{words}: {:?}", test.rows().await);
     }
 }
 
@@ -66,7 +114,8 @@ async fn declined_export_that_is_listed_late_under_another_id_is_not_paid_again(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn list_that_hides_projects_never_proves_that_they_are_absent() {
-    let faults = ["list-page@5", "list-newest@5", "list-page", "list-escaped", "list-gaps"];
+    let faults =
+        ["list-page@5", "list-newest@5", "list-page", "list-escaped", "list-gaps", "list-cut@10"];
     // Lost before anything is finished, and after: then the list could show that it hides something.
     for lost in ["lost-answer=export:6", "lost-answer=export:+18"] {
         for fault in faults {
@@ -136,12 +185,18 @@ async fn two_false_failures_render_nothing_again() {
 /// A proxy repeats a paid request: the second render cannot be prevented, and is not hidden.
 #[tokio::test(flavor = "multi_thread")]
 async fn double_render_of_a_repeated_request_is_reported() {
-    let office =
-        TestCli::with_settings(3, "submission = 'one-step'", with_fault("twice=create:1")).await;
-    let ended = office.run(&["run", "b.toml"]);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(office.sandbox.render_count(), 4);
-    assert!(ended.stderr.contains("several rendered projects carry the tag"), "{ended:?}");
+    for (mode, fault) in [("one-step", "twice=create:1"), ("two-step", "twice=export:1")] {
+        let office = TestCli::with_settings(3, &format!("submission = '{mode}'"), |settings| {
+            with_fault(fault)(settings);
+            settings.switches.export.id = ReturnedId::New;
+        })
+        .await;
+        let ended = office.run(&["run", "b.toml"]);
+        assert_eq!(ended.code, Some(0), "{mode}: {ended:?}");
+        assert_eq!(office.sandbox.render_count(), 4, "{mode}");
+        let report = "several rendered projects carry the tag";
+        assert!(ended.stderr.contains(report), "{mode}: {ended:?}");
+    }
 }
 
 /// Returns the names of the rendered projects, by id.

@@ -1,5 +1,7 @@
 //! Batches from the sheet to finished videos, against the sandbox.
 
+mod altered_answers;
+mod clock_jumps;
 mod false_answers;
 mod retry_after;
 pub(crate) mod scripted_studio;

@@ -25,6 +25,23 @@ async fn progress_endpoint_error_is_not_a_failed_render() {
     }
 }
 
+/// The first answers about each render are wrong: one more would be believed.
+#[tokio::test(flavor = "multi_thread")]
+async fn render_that_is_twice_reported_as_failed_at_zero_and_continues_is_paid_once() {
+    for rerenders in [0, 2] {
+        let studio = ScriptedStudio::start(|state, request| {
+            let ScriptedRequest::Progress(_) = request else { return None };
+            let answers = state.count_requests(|earlier| earlier == request);
+            (answers < 2).then(|| success(&json!({"state": "failed", "progress": 0})))
+        })
+        .await;
+        let limits = format!("[limits]\nrerenders = {rerenders}");
+        let outcome = studio.run_batch(&TestBatch::with_settings(6, &limits, |_| ()).await).await;
+        assert_eq!(count_in_state(&outcome, JobState::Done), 6, "{rerenders}: {outcome:?}");
+        assert_eq!(studio.state().exports.len(), 6, "{rerenders}: paid again");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn failure_contradicted_by_the_project_is_not_paid_again() {
     let studio = ScriptedStudio::start(|_, request| {

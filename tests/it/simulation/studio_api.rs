@@ -373,6 +373,7 @@ impl StudioApi for SimulatedStudio {
                 let project =
                     studio.visible_project(clock.now(), project_id).ok_or(CallError::NotFound)?;
                 let render = studio.progress(clock.now(), project);
+                let render = studio.cross_status(project, render);
                 studio.note(clock.now(), &format!("project {project}: {render:?}"));
                 Ok(render)
             });

@@ -47,6 +47,8 @@ pub(super) struct SimulatedProject {
     is_copy: bool,
     /// The last poll reported a failure falsely.
     has_false_failure: bool,
+    /// Whether its last progress was answered with that of another project.
+    has_crossed_status: bool,
     /// It was edited after it was rendered.
     edited_since_render: bool,
     /// The bill of the previous render, which an outdated view may show.
@@ -152,6 +154,8 @@ pub(super) struct StudioState {
     pub(super) billed_renders: Vec<BilledRender>,
     /// The last id in a response of each kind.
     last_ids: BTreeMap<ResponseKind, String>,
+    /// The last answer about a finished render.
+    last_finished: Option<RenderStatus>,
 }
 
 /// The project that every row edits, if the kind edits in place.
@@ -192,6 +196,7 @@ impl StudioState {
             stop_in: None,
             billed_renders: Vec::new(),
             last_ids: BTreeMap::new(),
+            last_finished: None,
             setup,
         };
         let message = format!("{:#?}", studio.setup);
@@ -431,6 +436,7 @@ impl StudioState {
             generated_at: None,
             is_copy: false,
             has_false_failure: false,
+            has_crossed_status: false,
             edited_since_render: false,
             previous_bill: None,
         });
@@ -451,6 +457,20 @@ impl StudioState {
             }
             Some(_) | None => own,
         }
+    }
+
+    /// Returns the answer to a request for progress, which may be the last one about a finished render.
+    /// Twice in a row, it could not be told from a page that shows its link late.
+    pub(super) fn cross_status(&mut self, project: usize, own: RenderStatus) -> RenderStatus {
+        let last = self.last_finished.clone();
+        if matches!(own, RenderStatus::Finished { .. }) {
+            self.last_finished = Some(own.clone());
+        }
+        let is_crossed = !self.projects[project].has_crossed_status
+            && last.is_some()
+            && self.should_inject(SimulatedFault::CrossedResponse);
+        self.projects[project].has_crossed_status = is_crossed;
+        last.filter(|_| is_crossed).unwrap_or(own)
     }
 
     /// A user copies this project in the editor, which keeps the tag, and exports the copy.

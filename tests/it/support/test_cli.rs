@@ -14,7 +14,7 @@ pub(crate) use super::TEMPLATE;
 use super::postgres_server::TestDatabase;
 
 /// No invocation in a test takes longer, or it hangs.
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(90);
+pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Limits under which a test takes no time.
 pub(crate) const LIMITS: &str = "
