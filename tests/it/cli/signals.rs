@@ -1,10 +1,10 @@
 //! Signals and closed pipes.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::TIME_SCALE;
-use crate::support::test_cli::{LIMITS, TestCli};
+use crate::support::test_cli::{COMMAND_TIMEOUT, LIMITS, TestCli};
 
 /// A batch whose renders take real seconds, so that a run can be interrupted.
 async fn cli_with_slow_renders(way: &str) -> TestCli {
@@ -107,30 +107,56 @@ async fn a_closed_pipe_loses_nothing_and_causes_no_panic() {
     }
 }
 
+/// Starts a command into pipes that are never read.
+fn start_unread(office: &TestCli, args: &[&str]) -> Child {
+    let mut command = office.command(args);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// Waits for the end of a command, unless it stands still.
+async fn wait_for_end(mut command: Child) -> Option<i32> {
+    let ended = async {
+        loop {
+            if let Some(status) = command.try_wait().unwrap() {
+                return status.code();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let code = tokio::time::timeout(COMMAND_TIMEOUT, ended).await;
+    let _ = command.kill();
+    code.expect("it stands still")
+}
+
 /// Fills both pipes several times over: a pipe holds 64 KiB.
 #[tokio::test(flavor = "multi_thread")]
 async fn output_that_is_never_read_delays_no_run() {
     for option in ["--json", "-vv"] {
         let office = TestCli::new(400).await;
-        let mut command = office.command(&["run", "b.toml", option]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut run = command.spawn().unwrap();
-        let status = run.wait().unwrap();
-        assert_eq!(status.code(), Some(0), "{option}");
+        let run = start_unread(&office, &["run", "b.toml", option]);
+        assert_eq!(wait_for_end(run).await, Some(0), "{option}");
         assert_eq!(office.assert_guarantees(400), vec!["done"; 400], "{option}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_ends_a_run_whose_output_is_never_read() {
-    let office = cli_with_slow_renders("two-step").await;
-    let mut command = office.command(&["run", "b.toml", "-vv"]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut run = command.spawn().unwrap();
-    office.sandbox.wait_until(|sandbox| sandbox.render_count() >= 2).await;
-    let sent = Command::new("kill").args(["-s", "TERM", &run.id().to_string()]).status().unwrap();
-    assert!(sent.success());
-    assert_eq!(run.wait().unwrap().code(), Some(143));
+    for option in ["--json", "-vv"] {
+        let office =
+            TestCli::with_settings(60, "", |settings| settings.switches.time_scale = 20.0).await;
+        let run = start_unread(&office, &["run", "b.toml", option]);
+        // By then, both pipes are full.
+        let has_printed = |sandbox: &callsheet::sandbox::Sandbox| {
+            sandbox.counters().request_count("progress") >= 1200
+        };
+        let printed = office.sandbox.wait_until(has_printed);
+        tokio::time::timeout(COMMAND_TIMEOUT, printed).await.expect("it stands still");
+        let pid = run.id().to_string();
+        let sent = Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap();
+        assert!(sent.success());
+        assert_eq!(wait_for_end(run).await, Some(143), "{option}");
+    }
 }
 
 /// Waits until a connection has come, or the command has said that it was started.

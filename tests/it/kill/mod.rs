@@ -1,6 +1,8 @@
 //! The real binary under `kill -9`, and two processes on one batch: nothing is paid twice, no row is
 //! lost, and a process leaves the batch alone that another has taken over.
 
+mod concurrent_runs;
+mod edited_sheets;
 mod kinds;
 
 use std::time::Duration;
