@@ -42,6 +42,11 @@ async fn is_complete<S: StudioApi>(run: &RunContext<S>) -> Result<bool, LedgerEr
     if jobs(JobState::Submitting) + jobs(JobState::Rendering) + downloads > 0 {
         return Ok(false);
     }
+    // A render that moves to another project is failed for a moment, perhaps that of the count.
+    let has_changed = ledger_changes.change_count() != changes_before;
+    if has_changed || !run.progress.moving_renders.items().is_empty() {
+        return Ok(false);
+    }
     let for_operator = run.progress.jobs_for_operator().len() as u64;
     let resolvable = jobs(JobState::Uncertain).saturating_sub(for_operator);
     let is_reconciling = jobs(JobState::Uncertain) > 0 && ledger_changes.is_changing();

@@ -25,6 +25,8 @@ pub(super) struct WorkProgress {
     pub(super) ledger_changes: LedgerChangeTracker,
     /// Projects created for drafts that are not in the ledger yet.
     pub(super) unrecorded_projects: InFlightSet<String>,
+    /// Jobs that are recorded as failed for a moment, because their render is followed elsewhere.
+    pub(super) moving_renders: InFlightSet<JobId>,
     /// All projects that this run has created.
     created_projects: Mutex<HashSet<String>>,
     /// Whether the user was told that jobs wait for the canary videos.
@@ -53,6 +55,7 @@ impl WorkProgress {
             started_paused,
             ledger_changes: LedgerChangeTracker::default(),
             unrecorded_projects: InFlightSet::default(),
+            moving_renders: InFlightSet::default(),
             created_projects: Mutex::default(),
             canary_wait_reported: AtomicBool::new(false),
             render_times: Mutex::default(),

@@ -279,6 +279,26 @@ async fn reschedule<S: StudioApi>(
     Ok(())
 }
 
+/// Gives a render up under its project, and follows it under the one that turned out to contain it.
+async fn move_render<S: StudioApi>(
+    run: &RunContext<S>,
+    due: &DueJob,
+    render_id: String,
+    message: String,
+) -> Result<(), LedgerError> {
+    // For a moment the job is failed, and perhaps the last one: the run must not end then.
+    let moving = run.progress.moving_renders.try_acquire(due.job);
+    let update = JobUpdate::RenderFailed { message };
+    let recorded = run.record(due.job, due.submission, update).await?;
+    // Only if no other submission of the row has started meanwhile.
+    if recorded.state == JobState::Failed {
+        follow_other_project(run, due, render_id).await?;
+    }
+    drop(moving);
+    run.wakeups.run_end.notify_one();
+    Ok(())
+}
+
 /// Gives a render up that did not end in time, unless it is found finished elsewhere.
 async fn on_timeout<S: StudioApi>(
     run: &RunContext<S>,
@@ -290,15 +310,7 @@ async fn on_timeout<S: StudioApi>(
     let has_failed_long = overdue > limits.poll_max * FAILED_CHECKS_MAX;
     match recheck_render(run, due, &mut None).await {
         RecheckResult::Finished { video_url } => on_finished(run, due, video_url).await,
-        RecheckResult::OtherProject { id, .. } => {
-            let update = JobUpdate::RenderFailed { message };
-            let recorded = run.record(due.job, due.submission, update).await?;
-            // Only if no other submission of the row has started meanwhile.
-            if recorded.state == JobState::Failed {
-                follow_other_project(run, due, id).await?;
-            }
-            Ok(())
-        }
+        RecheckResult::OtherProject { id, .. } => move_render(run, due, id, message).await,
         // The run ends; the next one checks again.
         RecheckResult::Inconclusive if !run.can_follow() => Ok(()),
         RecheckResult::Inconclusive if !has_failed_long => {
