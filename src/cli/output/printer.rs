@@ -355,7 +355,47 @@ fn wrap_line(line: &str, columns_max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::cli::args::ColorMode;
     use crate::cli::output::printer::*;
+    use crate::cli::output::styled_text::MessageStyle;
+
+    /// A caller may pass a cell, a file name or a text of AI Studios as it is.
+    #[test]
+    fn no_way_of_printing_passes_on_an_escape_sequence() {
+        let hostile = "a\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{7f}\u{202e}\u{200b}b";
+        let global = GlobalArgs {
+            ledger: None,
+            quiet: false,
+            verbose: 2,
+            color: ColorMode::Never,
+            json: false,
+        };
+        let stdout = StreamWriter::holding(OutputStream::Stdout);
+        let stderr = StreamWriter::holding(OutputStream::Stderr);
+        let printer = Printer::with_streams(&global, stdout.clone(), stderr.clone());
+        let event = || json!({ "type": "x", "text": hostile });
+        let ways: [(&str, &dyn Fn()); 9] = [
+            ("result", &|| printer.print_result(hostile)),
+            ("styled", &|| {
+                let text = StyledText::default().plain(hostile).with(MessageStyle::Bad, hostile);
+                printer.print_styled(&text);
+            }),
+            ("json", &|| printer.print_json(&event())),
+            ("event", &|| printer.print_event(event())),
+            ("status", &|| printer.status(hostile)),
+            ("progress", &|| printer.progress(hostile)),
+            ("error", &|| printer.error(hostile)),
+            ("diagnostic", &|| printer.diagnostic(hostile)),
+            ("log", &|| printer.log_line(hostile, OutputWeight::Message)),
+        ];
+        for (way, print) in ways {
+            print();
+            let printed = stdout.take_texts() + &stderr.take_texts();
+            assert!(printed.contains("owned"), "{way}: {printed:?}");
+            let is_hostile = |c: char| c != '\n' && crate::text::is_terminal_control(c);
+            assert!(!printed.contains(is_hostile), "{way}: {printed:?}");
+        }
+    }
 
     #[test]
     fn a_long_message_is_wrapped_between_words_and_a_path_is_not_split() {

@@ -101,6 +101,18 @@ impl StreamWriter {
         }
     }
 
+    /// Returns a writer that holds all texts, for a test that reads them.
+    #[cfg(test)]
+    pub(crate) fn holding(stream: OutputStream) -> Self {
+        Self { is_queued: true, ..Self::direct(stream) }
+    }
+
+    /// Takes the texts that were not written.
+    #[cfg(test)]
+    pub(crate) fn take_texts(&self) -> String {
+        self.state.lock().texts.drain(..).map(|queued| queued.text).collect()
+    }
+
     /// Returns a writer to another stream with the same queue: what is written to both keeps its order.
     pub(crate) fn with_shared_queue(&self, stream: OutputStream) -> Self {
         Self { stream, ..self.clone() }

@@ -181,6 +181,17 @@ fn slack_texts(node: &Value) -> Vec<Value> {
 
 /// Cells and texts of AI Studios are not the operator's: a reader must not be led to them, nor be
 /// called by them.
+/// The run itself says so as well, for a batch that was never checked.
+#[tokio::test(flavor = "multi_thread")]
+async fn run_names_an_address_without_encryption() {
+    let office = TestCli::new(1).await;
+    write_notify_settings(&office, "heartbeat_url = 'http://ping.invalid/x'\ntimeout = '1s'");
+    let ended = office.run(&["-v", "run", "b.toml"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let warning = "`notify.heartbeat_url` reaches `ping.invalid` without encryption";
+    assert!(ended.stderr.contains(warning), "{}", ended.stderr);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_cell_becomes_a_link_or_a_mention_in_slack() {
     let evil = "<https://evil.example|Open> <!channel> @here #general https://evil.example";
