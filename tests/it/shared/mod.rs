@@ -6,6 +6,7 @@ mod lost_connections;
 mod messages;
 mod processes;
 mod runs;
+mod takeover_model;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
