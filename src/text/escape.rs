@@ -1,7 +1,7 @@
 //! Escapes for the formats into which text from outside is written: JSON on a terminal, JSON inside
 //! HTML, Slack's mrkdwn.
 //!
-//! JSON is escaped after it was written: characters outside ASCII, and `<`, `>` and `&`, occur only
+//! JSON is escaped after it was written: DEL, characters outside ASCII, and `<`, `>` and `&`, occur only
 //! inside its strings, so that replacing them changes no value.
 
 use std::borrow::Cow;
@@ -10,9 +10,9 @@ use std::fmt::Write;
 use super::control::is_terminal_control;
 
 /// Returns equivalent JSON on which no terminal acts. The serializer has already escaped the
-/// control codes within ASCII.
+/// control codes below the blank; the line breaks between fields stay.
 pub(crate) fn escape_json_for_terminal(json: &str) -> Cow<'_, str> {
-    escape_json(json, |c| !c.is_ascii() && is_terminal_control(c))
+    escape_json(json, |c| c > ' ' && is_terminal_control(c))
 }
 
 /// Returns equivalent JSON that cannot end the `<script>` element around it.
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn json_for_a_terminal_keeps_its_value() {
-        let json = json!(["\u{9b}31m", "\u{202e}gpj", "봄"]);
+        let json = json!(["\u{9b}31m", "\u{202e}gpj", "a\u{7f}b", "봄"]);
         let text = json.to_string();
         let safe = escape_json_for_terminal(&text);
         assert!(!safe.contains(is_terminal_control), "{safe:?}");
