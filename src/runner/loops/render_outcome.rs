@@ -15,6 +15,9 @@ use crate::runner::limits::circuit_breaker::{CircuitKind, FailureCause};
 /// The end of a render was observed if it was seen unfinished at most this many of the longest
 /// pauses before: their jitter, and a wait for a permit.
 const END_GAP_FACTOR: f64 = 1.5;
+/// How many times `confirm_after` a finished render waits for a project that cannot be read: crossed
+/// responses and failing reads together must last that long before they matter.
+const UNREAD_WAIT_FACTOR: u32 = 10;
 
 /// Returns the id under which a render is polled: its own, or that of its project.
 pub(in crate::runner) fn polled_id(due: &DueJob) -> Option<&str> {
@@ -58,11 +61,11 @@ pub(in crate::runner) async fn on_finished<S: StudioApi>(
 }
 
 /// Returns how long the project is read again that does not confirm the end of its render. A page that
-/// is refused, or never shows links, must not hold a video back for good.
+/// cannot be read, is refused or never shows links must not hold a video back for good.
 fn confirmation_wait<S: StudioApi>(run: &RunContext<S>, owner: &RenderOwner) -> Duration {
     let limits = &run.settings.limits;
     match owner {
-        RenderOwner::Unread => limits.render_timeout,
+        RenderOwner::Unread => limits.confirm_after * UNREAD_WAIT_FACTOR,
         RenderOwner::OwnWithoutVideo if run.progress.pages_show_links.load(Ordering::Relaxed) => {
             limits.render_timeout
         }
