@@ -112,7 +112,8 @@ async fn processes_of_one_account_together_never_exceed_its_rate_at_ai_studios()
             return;
         };
         let times = account.create_times(processes, count).await;
-        let most = most_in_a_window(&times, Duration::from_secs(5));
+        // On a busy machine one request may be a tenth of a second longer on its way than another.
+        let most = most_in_a_window(&times, Duration::from_millis(4900));
         assert!(most <= 40, "{store:?}: {most} in a window");
     }
 }
