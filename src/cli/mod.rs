@@ -119,6 +119,7 @@ pub fn main() -> ExitCode {
     // A second Ctrl-C may leave requests in flight; their intents are in the ledger.
     runtime.shutdown_background();
     printer.wait_until_written();
+    output::terminal_mode::restore();
     if is_output_lost { ExitReason::Unexpected.into() } else { exit.into() }
 }
 

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crate::support::test_cli::{CommandOutput, TestCli};
+use crate::support::test_cli::{CommandOutput, LIMITS, RunningCommand, TestCli};
 
 const ROWS: usize = 6;
 /// The exit codes of the table, as far as a run without memory may end with them.
@@ -42,7 +42,8 @@ fn assert_known_end(ended: &CommandOutput, scarcity: Scarcity) {
     assert!(is_known, "{scarcity:?}: {ended:?}");
 }
 
-/// Removes the notes of checks that were under way: a film that has one waits for minutes.
+/// Removes the notes of checks that were under way: a film that has one again and again waits for
+/// minutes.
 fn remove_check_notes(cli: &TestCli) {
     let Ok(entries) = std::fs::read_dir(cli.path("out")) else { return };
     let paths = entries.map(|entry| entry.unwrap().path());
@@ -78,25 +79,53 @@ async fn runs_that_lack_memory_or_stack_pay_nothing_twice_and_the_same_command_f
     }
 }
 
-/// The process ended while it checked a film, which therefore has its note. That film waits, however
-/// often it may end the process again: the others are not held up by it.
-#[tokio::test(flavor = "multi_thread")]
-async fn film_whose_check_ended_the_process_waits_for_all_others() {
-    let cli = TestCli::new(ROWS).await;
-    std::fs::create_dir(cli.path("out")).unwrap();
+/// Leaves what a process that died while it checked the first film leaves.
+fn leave_unfinished_check(cli: &TestCli) {
+    std::fs::create_dir_all(cli.path("out")).unwrap();
     cli.write("out/k000.mp4.part", "the film that ended the process");
     cli.write("out/k000.mp4.part.scan", "");
+}
+
+const UNFINISHED_CHECK: &str = "the run before died while it checked the file";
+
+fn is_check_reported(run: &RunningCommand) -> bool {
+    let printed = run.stderr();
+    printed.lines().any(|line| line.starts_with("k000") && line.contains(UNFINISHED_CHECK))
+}
+
+/// Whoever kills a run while it checks a film is not made to wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn film_whose_check_was_cut_off_once_is_downloaded_again_at_once() {
+    let cli = TestCli::new(ROWS).await;
+    leave_unfinished_check(&cli);
+    let ended = cli.run(&["run", "b.toml"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains(UNFINISHED_CHECK), "{}", ended.stderr);
+    assert_eq!(cli.assert_guarantees(ROWS), ["done"; ROWS]);
+    assert_eq!(cli.sandbox.render_count(), ROWS as u64);
+}
+
+/// The process ended twice while it checked a film. That film waits: the others are not held up by it.
+#[tokio::test(flavor = "multi_thread")]
+async fn film_whose_check_repeatedly_ended_the_process_waits_for_all_others() {
+    let cli = TestCli::new(ROWS).await;
+    // Long enough to end the run before the retry.
+    let limits = LIMITS.replace("backoff_min = '20ms'", "backoff_min = '3s'");
+    cli.write_batch("", &limits.replace("backoff_max = '100ms'", "backoff_max = '3s'"));
+    leave_unfinished_check(&cli);
+    let mut first = cli.start(&mut cli.command(&["run", "b.toml"]));
+    wait_until(&mut first, is_check_reported).await;
+    first.child.kill().unwrap();
+    assert_eq!(first.wait().code, None);
+
+    leave_unfinished_check(&cli);
     let mut run = cli.start(&mut cli.command(&["run", "b.toml"]));
-    let is_waiting = |printed: &str| {
-        printed.matches(": done, ").count() == ROWS - 1
-            && printed.lines().any(|line| {
-                line.starts_with("k000") && line.contains("its check crashed the run before")
-            })
+    let count_done = || {
+        let jobs = cli.run(&["jobs", "promo", "--json"]).stdout;
+        jobs.lines().filter(|job| job.contains("\"state\":\"done\"")).count()
     };
-    while !is_waiting(&run.stderr()) {
-        assert!(run.is_running(), "{}", run.stderr());
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    let is_met = |run: &RunningCommand| is_check_reported(run) && count_done() == ROWS - 1;
+    wait_until(&mut run, is_met).await;
     run.signal("INT");
     let ended = run.wait();
     assert_eq!(ended.code, Some(130), "{ended:?}");
@@ -107,6 +136,13 @@ async fn film_whose_check_ended_the_process_waits_for_all_others() {
     );
     assert!(!cli.path("out/k000.mp4.part").exists() && !cli.path("out/k000.mp4").exists());
     assert_eq!(cli.sandbox.render_count(), ROWS as u64);
+}
+
+async fn wait_until(run: &mut RunningCommand, is_met: impl Fn(&RunningCommand) -> bool) {
+    while !is_met(run) {
+        assert!(run.is_running(), "{}", run.stderr());
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,5 +23,6 @@ pub(crate) mod status_screen;
 pub(crate) mod status_text;
 pub(crate) mod stream_writer;
 pub(crate) mod styled_text;
+pub(crate) mod terminal_mode;
 pub(crate) mod text_table;
 pub(crate) mod vendor_profile;

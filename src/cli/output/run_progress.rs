@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::output::printer::Printer;
 use crate::cli::output::progress_bars::{ProgressBars, VideoCounts};
+use crate::cli::output::terminal_mode::{self, KeyInput};
 use crate::ledger::{BatchId, JobState, Ledger};
 use crate::runner::RunEvent;
 use crate::session::event::JobStateCounts;
@@ -50,6 +51,9 @@ impl RunProgress {
     /// Shows `batches` batches, whose jobs are counted in `counts`.
     pub(crate) fn new(printer: &Printer, batches: usize, counts: JobStateCounts) -> Self {
         let (done, total) = (count_done(&counts), counts.values().sum());
+        if printer.has_bars() {
+            terminal_mode::set_key_input(KeyInput::Kept);
+        }
         let bars = printer
             .has_bars()
             .then(|| ProgressBars::new(printer.bars(), VideoCounts { done, total }));
@@ -282,6 +286,7 @@ impl RunProgress {
         }
         if let Some(mut bars) = state.bars.take() {
             bars.clear();
+            terminal_mode::restore();
         }
     }
 }

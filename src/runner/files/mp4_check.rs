@@ -43,8 +43,8 @@ pub(in crate::runner) enum Mp4Defect {
     Missing(&'static str),
     #[error("it is truncated: {have} of {need} bytes")]
     Truncated { need: u64, have: u64 },
-    #[error("its check crashed the run before")]
-    CrashedCheck,
+    #[error("the run before died while it checked the file")]
+    UnfinishedCheck,
 }
 
 /// The metadata that is recorded.

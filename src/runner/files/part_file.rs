@@ -85,9 +85,9 @@ impl PartFile {
             self.path = part_path(&self.folder, &self.name, number);
         };
         if self.mark().is_check_unfinished() {
-            // Its check ended the process, and would do so in every run.
+            // The process was killed during the check, or the check ended it and would do so again.
             self.discard().map_err(|source| disk(&self.path, source))?;
-            return Err(Mp4Defect::CrashedCheck.into());
+            return Err(Mp4Defect::UnfinishedCheck.into());
         }
         self.length = file.metadata().map_err(|source| disk(&self.path, source))?.len();
         self.file = Some(file);
@@ -481,7 +481,7 @@ mod tests {
         std::fs::write(dir.path().join("a.mp4.part"), VIDEO).unwrap();
         std::fs::write(dir.path().join("a.mp4.part.scan"), "").unwrap();
         let error = PartFile::open(dir.path(), "a.mp4", "ann").await.unwrap_err();
-        assert!(matches!(error, PartFileError::Incomplete(Mp4Defect::CrashedCheck)), "{error}");
+        assert!(matches!(error, PartFileError::Incomplete(Mp4Defect::UnfinishedCheck)), "{error}");
         assert!(file_names(dir.path()).is_empty());
         assert_eq!(download(dir.path(), "a.mp4", VIDEO).await.unwrap().file, "a.mp4");
         assert_eq!(file_names(dir.path()), ["a.mp4"]);
@@ -518,7 +518,7 @@ mod tests {
         child.wait().unwrap();
         let opened = runtime.block_on(PartFile::open(dir.path(), "a.mp4", "ann"));
         let error = opened.unwrap_err();
-        assert!(matches!(error, PartFileError::Incomplete(Mp4Defect::CrashedCheck)), "{error}");
+        assert!(matches!(error, PartFileError::Incomplete(Mp4Defect::UnfinishedCheck)), "{error}");
         assert!(file_names(dir.path()).is_empty());
     }
 

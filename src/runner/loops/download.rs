@@ -31,8 +31,9 @@ const DOWNLOAD_LEASE: Duration = Duration::from_secs(6 * 3600);
 const FREE_REFUSALS_MAX: u32 = 8;
 /// The shortest of these waits.
 const FILE_WAIT_MIN: Duration = Duration::from_millis(500);
-/// A file whose check ended the process is downloaded again after this.
-const CRASHED_CHECK_PAUSE: Duration = Duration::from_secs(120);
+/// A file whose check a process did not survive is downloaded again after this, unless it is the job's
+/// first failure: that one process was probably killed.
+const UNFINISHED_CHECK_PAUSE: Duration = Duration::from_secs(120);
 /// Bytes between two progress events.
 const REPORT_INTERVAL_BYTES: u64 = 1 << 20;
 
@@ -49,6 +50,8 @@ enum DownloadFailure {
     LinkRefused(String),
     /// A retry may succeed, no earlier than after `retry_after`.
     Transient { message: String, retry_after: Option<Duration> },
+    /// The process that checked the file died, perhaps of it.
+    UnfinishedCheck(String),
     /// A retry is pointless.
     Permanent(String),
     /// The output folder cannot be written, which affects every download.
@@ -80,10 +83,7 @@ impl From<PartFileError> for DownloadFailure {
         let message = error.to_string();
         match error {
             PartFileError::Disk { .. } => Self::OutputFolder(message),
-            // The others first: this file may end the process again.
-            PartFileError::Incomplete(Mp4Defect::CrashedCheck) => {
-                Self::Transient { message, retry_after: Some(CRASHED_CHECK_PAUSE) }
-            }
+            PartFileError::Incomplete(Mp4Defect::UnfinishedCheck) => Self::UnfinishedCheck(message),
             PartFileError::Incomplete(_) => Self::Transient { message, retry_after: None },
         }
     }
@@ -153,6 +153,11 @@ async fn download_job<S: StudioApi>(run: &RunContext<S>, due: &DueJob) -> Result
                 run.record(due.job, due.submission, update).await?;
             }
             retry_download(run, due, message, retry_after).await
+        }
+        Err(DownloadFailure::UnfinishedCheck(message)) => {
+            // The others first: this file may end the process again.
+            let pause = (due.fetch_failures > 0).then_some(UNFINISHED_CHECK_PAUSE);
+            retry_download(run, due, message, pause).await
         }
         Err(DownloadFailure::LinkRefused(message)) => on_link_refused(run, due, message).await,
     }

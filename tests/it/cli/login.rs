@@ -2,7 +2,7 @@
 
 use callsheet::sandbox::{APP_ID, USER_KEY};
 
-use super::prompts::TerminalSession;
+use crate::support::terminal_session::TerminalSession;
 use crate::support::test_cli::{CommandOutput, TestCli};
 
 const FILE: &str = ".config/callsheet/credentials.toml";

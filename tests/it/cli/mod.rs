@@ -16,6 +16,7 @@ mod invalid;
 mod ledger_copy;
 mod ledger_maintenance;
 mod ledger_match;
+mod live_view;
 mod login;
 mod mounts;
 mod multiple_batches;

@@ -2,7 +2,7 @@
 
 use callsheet::scaffold::GALLERY;
 
-use super::prompts::TerminalSession;
+use crate::support::terminal_session::TerminalSession;
 use crate::support::test_cli::{CommandOutput, TestCli};
 
 /// A sheet with a title, two languages, a status, a price and a date.

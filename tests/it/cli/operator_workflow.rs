@@ -192,34 +192,3 @@ async fn every_suggested_command_names_the_ledger_and_the_file_in_use() {
     }
     assert_eq!(office.sandbox.requests(), [], "the real studio was asked");
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn status_watch_without_a_terminal_prints_a_line_per_change() {
-    let office =
-        TestCli::with_settings(6, "", |settings| settings.switches.time_scale = 20.0).await;
-    let run = office.start(&mut office.command(&["run", "b.toml"]));
-    office.sandbox.wait_until(|sandbox| sandbox.render_count() >= 6).await;
-    let watch =
-        office.start(&mut office.command_without_credentials(&["status", "promo", "--watch"]));
-    let programs = office
-        .start(&mut office.command_without_credentials(&["status", "promo", "--watch", "--json"]));
-    while watch.stdout().is_empty() || programs.stdout().is_empty() {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    office.sandbox.update_switches(|switches| switches.time_scale = TIME_SCALE);
-    assert_eq!(run.wait().code, Some(0));
-    while !(watch.stdout().contains("6 done; no run") && programs.stdout().contains("\"done\":6")) {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    watch.signal("INT");
-    programs.signal("TERM");
-    let (watched, read) = (watch.wait(), programs.wait());
-    assert_eq!((watched.code, read.code), (Some(0), Some(143)));
-    assert!(watched.stdout.lines().next().unwrap().contains("; live"), "{}", watched.stdout);
-    assert!(!watched.stdout.contains('\u{1b}'), "{}", watched.stdout);
-    let last = watched.stdout.lines().last().unwrap();
-    assert!(last.contains("of 6 rows: 6 done") && last.contains("; 6 videos in "), "{last}");
-    let documents: Vec<Value> =
-        read.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(documents.last().unwrap()["tempo"]["videos"], 6);
-}

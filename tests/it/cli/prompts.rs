@@ -1,70 +1,7 @@
 //! Declined prompts: nothing is spent or changed, and reports of earlier runs stay.
 
-use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
-
-use callsheet::sandbox;
-
+use crate::support::terminal_session::TerminalSession;
 use crate::support::test_cli::{CommandOutput, TestCli};
-
-/// The program on a pseudo-terminal, where it asks.
-pub(super) struct TerminalSession {
-    child: Child,
-    shown: String,
-}
-
-impl TerminalSession {
-    pub(super) fn start(office: &TestCli, args: &str) -> Self {
-        let mut terminal = Self::command(office, args);
-        terminal.env("AISTUDIOS_APP_ID", sandbox::APP_ID);
-        Self::spawn(terminal.env("AISTUDIOS_USER_KEY", sandbox::USER_KEY))
-    }
-
-    /// Returns the command that runs the program on a pseudo-terminal, without credentials.
-    pub(super) fn command(office: &TestCli, args: &str) -> Command {
-        let line = format!("{} {args}", env!("CARGO_BIN_EXE_callsheet"));
-        let mut command = Command::new("script");
-        command.args(["-q", "-e", "-c", &line, "/dev/null"]).current_dir(office.dir.path());
-        command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", office.dir.path());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        command
-    }
-
-    pub(super) fn spawn(command: &mut Command) -> Self {
-        Self { child: command.spawn().unwrap(), shown: String::new() }
-    }
-
-    /// Types a line.
-    pub(super) fn answer(&mut self, answer: &str) {
-        let stdin = self.child.stdin.as_mut().unwrap();
-        stdin.write_all(format!("{answer}\n").as_bytes()).unwrap();
-    }
-
-    /// Reads until the terminal shows `text`.
-    pub(super) fn wait_for_text(&mut self, words: &str) {
-        let out = self.child.stdout.as_mut().unwrap();
-        let mut some = [0; 4096];
-        while !self.shown.contains(words) {
-            let length = out.read(&mut some).unwrap();
-            assert!(length > 0, "it ended without `{words}`: {}", self.shown);
-            self.shown.push_str(&String::from_utf8_lossy(&some[..length]));
-        }
-    }
-
-    /// Types a line, and waits for the end.
-    pub(super) fn answer_and_wait(mut self, answer: &str) -> CommandOutput {
-        let typed = self.child.stdin.take().unwrap().write_all(format!("{answer}\n").as_bytes());
-        typed.unwrap();
-        let ended = self.child.wait_with_output().unwrap();
-        let out = format!("{}{}", self.shown, String::from_utf8_lossy(&ended.stdout));
-        CommandOutput {
-            code: ended.status.code(),
-            stdout: out,
-            stderr: String::new(),
-            log: String::new(),
-        }
-    }
-}
 
 fn run_at_terminal(office: &TestCli, args: &str, answer: &str) -> CommandOutput {
     let mut terminal = TerminalSession::start(office, args);

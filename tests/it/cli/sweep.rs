@@ -8,7 +8,7 @@ use callsheet::ledger::{Durability, Ledger, StrayDraft};
 use callsheet::sandbox::{self, FaultRules, ListFilter};
 use url::Url;
 
-use super::prompts::TerminalSession;
+use crate::support::terminal_session::TerminalSession;
 use crate::support::test_cli::{TEMPLATE, TestCli};
 
 async fn stray_drafts(office: &TestCli) -> Vec<StrayDraft> {

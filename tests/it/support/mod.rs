@@ -5,6 +5,7 @@ pub(crate) mod crash_injection;
 pub(crate) mod postgres_failover;
 pub(crate) mod postgres_server;
 pub(crate) mod tcp_proxy;
+pub(crate) mod terminal_session;
 pub(crate) mod test_cli;
 
 use std::ffi::OsStr;
