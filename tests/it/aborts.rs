@@ -93,7 +93,7 @@ fn is_check_reported(run: &RunningCommand) -> bool {
     printed.lines().any(|line| line.starts_with("k000") && line.contains(UNFINISHED_CHECK))
 }
 
-/// Whoever kills a run while it checks a film is not made to wait for it.
+/// After a run that was killed while it checked a film, the next one does not wait.
 #[tokio::test(flavor = "multi_thread")]
 async fn film_whose_check_was_cut_off_once_is_downloaded_again_at_once() {
     let cli = TestCli::new(ROWS).await;

@@ -9,10 +9,11 @@ use std::sync::{Mutex, PoisonError};
 /// The mode before the first change; `None` while it is unchanged.
 static FORMER_MODE: Mutex<Option<FormerMode>> = Mutex::new(None);
 
-#[cfg(unix)]
-type FormerMode = rustix::termios::Termios;
-#[cfg(not(unix))]
-type FormerMode = ();
+/// A mode of the terminal. Keys are only hidden where terminals have modes.
+struct FormerMode {
+    #[cfg(unix)]
+    termios: rustix::termios::Termios,
+}
 
 /// What happens to a typed key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,21 +44,21 @@ pub(crate) fn restore() {
 fn change_mode(input: KeyInput) -> Option<FormerMode> {
     use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
     let stdin = std::io::stdin();
-    let former = tcgetattr(&stdin).ok().filter(|_| is_foreground())?;
-    let mut mode = former.clone();
+    let termios = tcgetattr(&stdin).ok().filter(|_| is_foreground())?;
+    let mut mode = termios.clone();
     mode.local_modes.remove(LocalModes::ECHO);
     if input == KeyInput::Immediate {
         mode.local_modes.remove(LocalModes::ICANON);
     }
     tcsetattr(&stdin, OptionalActions::Now, &mode).ok()?;
-    Some(former)
+    Some(FormerMode { termios })
 }
 
 #[cfg(unix)]
 fn restore_mode(former: &FormerMode) {
     use rustix::termios::{OptionalActions, tcsetattr};
     if is_foreground() {
-        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, former);
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &former.termios);
     }
 }
 

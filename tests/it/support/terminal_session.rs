@@ -1,4 +1,4 @@
-//! The binary on a pseudo-terminal, as a person at a keyboard sees it.
+//! The binary on a pseudo-terminal, with typed keys and what is shown.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
