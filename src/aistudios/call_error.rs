@@ -54,6 +54,20 @@ pub enum CallError {
     NotFound,
 }
 
+impl CallError {
+    /// Returns whether the response is about the project itself, which is not known or not shown. Other
+    /// errors say nothing about it.
+    pub fn is_about_project(&self) -> bool {
+        match self {
+            Self::Refused { .. } | Self::NotFound => true,
+            Self::Transient { .. }
+            | Self::RateLimited { .. }
+            | Self::Account { .. }
+            | Self::Moved { .. } => false,
+        }
+    }
+}
+
 /// The point at which a free call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransientCause {

@@ -266,6 +266,12 @@ impl LedgerError {
             Self::Damaged { path, reason } if path.as_os_str().is_empty() => {
                 Self::Damaged { path: ledger.to_owned(), reason }
             }
+            // A file has no server: each of its connections is a thread, and there was none.
+            Self::Unavailable { .. } => {
+                let reason = "the system grants too little memory or too few threads here; raise that \
+                              limit, then run the same command again";
+                Self::Open { path: ledger.to_owned(), reason: reason.to_owned() }
+            }
             other => other,
         }
     }

@@ -149,8 +149,8 @@ impl Ledger {
     ) -> Result<Self, LedgerError> {
         match address.into() {
             LedgerAddress::File(path) => {
-                let ledger = Self::open_file(path, durability).await?;
-                ledger.reject_if_moved().await
+                let ledger = Self::open_file(path.clone(), durability).await?;
+                ledger.reject_if_moved().await.map_err(|error| error.with_path(&path))
             }
             LedgerAddress::Server(server) => {
                 Self::open_server(server, durability, SERVER_PATIENCE).await

@@ -30,6 +30,9 @@ use crate::runner::wakeups::Wakeups;
 use crate::runner::webhook_urls::CallbackHealth;
 use crate::runner::work_progress::WorkProgress;
 
+/// See [`RunContext::unread_wait`].
+const UNREAD_WAIT_FACTOR: u32 = 10;
+
 /// Sleeps are capped, so that a wall-clock jump cannot delay a loop for long.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
 /// A due time in the past is handled at once, but never in a busy loop.
@@ -222,6 +225,12 @@ impl<S: StudioApi> RunContext<S> {
         let limits = &self.settings.limits;
         let range = BackoffRange { min: limits.backoff_min, max: limits.backoff_max };
         self.jitter.backoff_delay(range, failures)
+    }
+
+    /// Returns how long a project that cannot be read is read again before that is accepted: crossed
+    /// responses and failing reads together must last that long before they matter.
+    pub(super) fn unread_wait(&self) -> Duration {
+        self.settings.limits.confirm_after * UNREAD_WAIT_FACTOR
     }
 
     /// Returns the batch's shortest and longest pause between polls.

@@ -16,6 +16,17 @@ use crate::runner::operator_changes::OperatorChanges;
 /// Renders of each run whose price is read although no cap needs it: the next estimates are right.
 const PRICE_SAMPLES: u32 = 3;
 
+/// A response about a submission that is not believed at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DoubtedReport {
+    /// Its request was declined.
+    Declined,
+    /// Its render failed.
+    Failed,
+    /// Its render finished, which its project does not show.
+    Finished,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct WorkProgress {
@@ -45,8 +56,12 @@ pub(super) struct WorkProgress {
     pub(super) has_rendered: AtomicBool,
     /// Whether the page of a finished project has shown the link of its video.
     pub(super) pages_show_links: AtomicBool,
-    /// When each doubted response arrived, in awake time.
-    suspects: Mutex<HashMap<SubmissionId, Duration>>,
+    /// Whether a draft could be read.
+    pub(super) drafts_are_shown: AtomicBool,
+    /// Whether a draft stayed unknown for as long as drafts are read again.
+    pub(super) drafts_are_hidden: AtomicBool,
+    /// The responses that are doubted, and when each arrived first, in awake time.
+    suspects: Mutex<HashMap<SubmissionId, (DoubtedReport, Duration)>>,
 }
 
 impl WorkProgress {
@@ -67,6 +82,8 @@ impl WorkProgress {
             price_samples: AtomicU32::new(PRICE_SAMPLES),
             has_rendered: AtomicBool::default(),
             pages_show_links: AtomicBool::default(),
+            drafts_are_shown: AtomicBool::default(),
+            drafts_are_hidden: AtomicBool::default(),
             suspects: Mutex::default(),
         }
     }
@@ -117,10 +134,19 @@ impl WorkProgress {
     }
 
     /// Notes at awake time `awake` that a response about a submission is doubted. Returns how long
-    /// it has been.
-    pub(super) fn note_suspect(&self, submission: SubmissionId, awake: Duration) -> Duration {
+    /// the same has been reported: another report begins anew.
+    pub(super) fn note_suspect(
+        &self,
+        submission: SubmissionId,
+        report: DoubtedReport,
+        awake: Duration,
+    ) -> Duration {
         let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
-        awake.saturating_sub(*suspects.entry(submission).or_insert(awake))
+        let known = suspects.entry(submission).or_insert((report, awake));
+        if known.0 != report {
+            *known = (report, awake);
+        }
+        awake.saturating_sub(known.1)
     }
 
     /// Forgets the suspicion about a submission.

@@ -33,6 +33,7 @@ mod sheet;
 mod sheet_encodings;
 mod simulation;
 mod support;
+mod template_blocks;
 mod templates;
 mod tidy;
 mod vendor_profile;

@@ -21,7 +21,7 @@ pub(in crate::runner) enum RenderOwner {
     Other,
     /// The project could not be read this time.
     Unread,
-    /// AI Studios refuses to show the project.
+    /// AI Studios refuses to show the project, or does not know it (yet).
     Unreadable,
 }
 
@@ -39,12 +39,14 @@ pub(in crate::runner) async fn find_render_owner<S: StudioApi>(
         Some(Ok(project)) if is_foreign(&project, &due.tag) => RenderOwner::Other,
         Some(Ok(ProjectDetails { video_url: None, .. })) => RenderOwner::OwnWithoutVideo,
         Some(Ok(ProjectDetails { video_url, .. })) => RenderOwner::Own { video_url },
-        Some(Err(CallError::NotFound)) => RenderOwner::Own { video_url: None },
         Some(Err(CallError::Transient { .. } | CallError::RateLimited { .. })) | None => {
             RenderOwner::Unread
         }
         Some(Err(
-            CallError::Refused { .. } | CallError::Account { .. } | CallError::Moved { .. },
+            CallError::NotFound
+            | CallError::Refused { .. }
+            | CallError::Account { .. }
+            | CallError::Moved { .. },
         )) => RenderOwner::Unreadable,
     }
 }

@@ -6,6 +6,7 @@
 //! same, and records it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -244,9 +245,11 @@ async fn give_up<S: StudioApi>(
     Ok(())
 }
 
-/// Reads the current link of a video. `None` if it is the known one, which has just failed.
+/// Reads the current link of a video. `None` if it is the known one, which has just failed, or if
+/// nothing certain can be read.
 ///
 /// The project comes first: an answer about progress names no project, and may be that of another row.
+/// Its link is used if it leads to the same file, or if projects were never seen to show links.
 async fn refresh_link<S: StudioApi>(
     run: &RunContext<S>,
     due: &DueJob,
@@ -254,22 +257,35 @@ async fn refresh_link<S: StudioApi>(
 ) -> Option<String> {
     let id = polled_id(due)?;
     let known = due.video_url.as_deref();
-    let project = run.call_api(run.studio.read_project(id)).await?.ok();
-    let project = project.filter(|project| !is_foreign_to(project, due));
-    match project.and_then(|project| project.video_url) {
-        Some(video_url) if Some(video_url.as_str()) != known => return Some(video_url),
+    let is_new = |video_url: &String| Some(video_url.as_str()) != known;
+    let shown = match run.call_api(run.studio.read_project(id)).await? {
+        Ok(project) if is_foreign_to(&project, due) => return None,
+        Ok(project) => project.video_url,
+        Err(error) if error.is_about_project() => known.map(str::to_owned),
+        Err(_) => return None,
+    };
+    let is_hidden = shown.is_none() && !run.progress.pages_show_links.load(Ordering::Relaxed);
+    match shown {
+        Some(video_url) if is_new(&video_url) => return Some(video_url),
         Some(_) if !is_refused => return None,
         Some(_) | None => {}
     }
-    match run.call_api(run.studio.render_status(id)).await? {
-        Ok(RenderStatus::Finished { video_url }) => {
-            Some(video_url).filter(|video_url| Some(video_url.as_str()) != known)
-        }
+    let video_url = match run.call_api(run.studio.render_status(id)).await? {
+        Ok(RenderStatus::Finished { video_url }) => video_url,
         Ok(
             RenderStatus::Running { .. } | RenderStatus::WithoutLink | RenderStatus::Failed { .. },
         )
-        | Err(_) => None,
-    }
+        | Err(_) => return None,
+    };
+    let is_certain =
+        is_hidden || known.is_some_and(|known| is_link_to_same_file(known, &video_url));
+    Some(video_url).filter(|video_url| is_certain && is_new(video_url))
+}
+
+/// Returns whether two links lead to one file: a link is renewed by another signature behind its `?`.
+fn is_link_to_same_file(one: &str, other: &str) -> bool {
+    let file = |link: &str| link.split(['?', '#']).next().map(str::to_owned);
+    file(one) == file(other)
 }
 
 async fn download_video<S: StudioApi>(

@@ -5,6 +5,7 @@
 //! that neither a poll nor a reconciliation takes it for the new one.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::aistudios::{CreateRequest, StudioApi, SubmitOutcome};
 use crate::batch::{DraftBilling, SubmissionMode};
@@ -207,6 +208,11 @@ async fn claim_project_id<S: StudioApi>(
     let guard = run.progress.unrecorded_projects.try_acquire(id.to_owned());
     if guard.is_some() {
         match read_draft_owner(run, claim, id).await {
+            DraftOwner::Unread if can_be_replaced(run) => {
+                let message = format!("AI Studios returned `{id}`, which cannot be read");
+                discard_draft(run, claim, message).await?;
+                return Ok(None);
+            }
             // One that cannot be read is checked again when its render has finished.
             DraftOwner::ThisDraft | DraftOwner::Untagged | DraftOwner::Unread => {}
             DraftOwner::OtherDraft => {
@@ -228,6 +234,12 @@ async fn claim_project_id<S: StudioApi>(
     let message = format!("AI Studios returned `{id}`, the project of {owner}");
     discard_draft(run, claim, message).await?;
     Ok(None)
+}
+
+/// Returns whether another draft is free, and can probably be read.
+fn can_be_replaced<S: StudioApi>(run: &RunContext<S>) -> bool {
+    run.progress.drafts_are_shown.load(Ordering::Relaxed)
+        && run.settings.vendor.drafts == DraftBilling::Free
 }
 
 /// Leaves a draft that may not be this row's. Another one is created later, unless it would be paid

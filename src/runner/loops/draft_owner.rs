@@ -2,16 +2,24 @@
 //! project, or a former draft of the same row.
 //!
 //! Reads the project and compares its tag; what follows from the answer is the draft loop's decision.
-//! A read that fails concludes nothing and is repeated: the project is free until it is exported.
+//! A read that fails concludes nothing and is repeated: the project is free until it is exported. If
+//! AI Studios shows no draft at all, which one row finds out, the others do not wait for theirs.
 
-use crate::aistudios::{ProjectDetails, StudioApi};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::aistudios::{CallError, ProjectDetails, StudioApi};
 use crate::batch::ProjectNameHandling;
 use crate::ledger::{ClaimedSubmission, Tag};
 use crate::request::RequestKind;
 use crate::runner::context::RunContext;
+use crate::runner::event::RunEvent;
+use crate::text::format_duration;
 
-/// How often a project that cannot be read is read again, by the batch's back-off.
-const REREADS: i64 = 5;
+/// Fewer failed reads conclude nothing, however long they took.
+const FAILURES_MIN: i64 = 6;
+/// Failed reads of a draft after which the user is told why its row waits.
+const FAILURES_UNTIL_REPORTED: i64 = 3;
 
 /// Whose draft a created project is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,34 +46,62 @@ pub(super) async fn read_draft_owner<S: StudioApi>(
     if !is_tagged || run.settings.vendor.names == ProjectNameHandling::Changed {
         return DraftOwner::ThisDraft;
     }
-    let mut owner = read_once(run, claim, id).await;
-    for failures in 0..REREADS {
-        match owner {
-            DraftOwner::Unread => {}
-            DraftOwner::ThisDraft
-            | DraftOwner::OtherDraft
-            | DraftOwner::Untagged
-            | DraftOwner::Stopped => return owner,
+    let mut reads = FailedReads { count: 0, begun: run.clock.awake_time() };
+    loop {
+        let error = match run.call_api(run.studio.read_project(id)).await {
+            None => return DraftOwner::Stopped,
+            Some(Ok(project)) => {
+                run.progress.drafts_are_shown.store(true, Ordering::Relaxed);
+                return owner_of_project(&project, &claim.tag);
+            }
+            Some(Err(error)) => error,
+        };
+        // A pause that AI Studios asks for is no failed read.
+        if !matches!(error, CallError::RateLimited { .. }) {
+            reads.count += 1;
+            if reads.are_enough(run, &error) {
+                return DraftOwner::Unread;
+            }
+            if reads.count == FAILURES_UNTIL_REPORTED {
+                report_wait(run, claim);
+            }
         }
-        run.sleep_or_stop(run.backoff_delay(failures), run.submitting_stopped()).await;
+        run.sleep_or_stop(run.backoff_delay(reads.count), run.submitting_stopped()).await;
         if !run.can_submit() {
             return DraftOwner::Stopped;
         }
-        owner = read_once(run, claim, id).await;
     }
-    owner
 }
 
-async fn read_once<S: StudioApi>(
-    run: &RunContext<S>,
-    claim: &ClaimedSubmission,
-    id: &str,
-) -> DraftOwner {
-    match run.call_api(run.studio.read_project(id)).await {
-        None => DraftOwner::Stopped,
-        Some(Ok(project)) => owner_of_project(&project, &claim.tag),
-        Some(Err(_)) => DraftOwner::Unread,
+/// The failed reads of one draft.
+struct FailedReads {
+    count: i64,
+    /// In awake time.
+    begun: Duration,
+}
+
+impl FailedReads {
+    /// Returns whether the draft is not read again. Remembers whether AI Studios shows drafts at all.
+    fn are_enough<S: StudioApi>(&self, run: &RunContext<S>, error: &CallError) -> bool {
+        let progress = &run.progress;
+        let is_shown = progress.drafts_are_shown.load(Ordering::Relaxed);
+        let is_hidden = error.is_about_project() && !is_shown;
+        let waited = run.clock.awake_time().saturating_sub(self.begun);
+        if waited >= run.unread_wait() && self.count >= FAILURES_MIN {
+            progress.drafts_are_hidden.fetch_or(is_hidden, Ordering::Relaxed);
+            return true;
+        }
+        is_hidden && progress.drafts_are_hidden.load(Ordering::Relaxed)
     }
+}
+
+fn report_wait<S: StudioApi>(run: &RunContext<S>, claim: &ClaimedSubmission) {
+    let message = format!(
+        "{}: its draft cannot be read; read again for up to {} before that is accepted",
+        claim.key,
+        format_duration(run.unread_wait())
+    );
+    run.observer.notify(RunEvent::Waiting { message });
 }
 
 fn owner_of_project(project: &ProjectDetails, tag: &Tag) -> DraftOwner {

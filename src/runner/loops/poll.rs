@@ -25,6 +25,7 @@ use crate::runner::loops::render_outcome::{
     follow_other_project, give_up, on_crossed, on_failed, on_finished, polled_id,
 };
 use crate::runner::loops::render_watch::WatchedTime;
+use crate::runner::work_progress::DoubtedReport;
 use crate::text::format_exact_duration;
 
 /// Open polls at once; the rate limiter spaces them.
@@ -155,7 +156,8 @@ async fn on_verified_failure<S: StudioApi>(
 /// Returns how long a reported failure is still doubted; `None` once it may be verified. One response
 /// may be wrong for a moment, and would cost another render.
 fn failure_wait<S: StudioApi>(run: &RunContext<S>, due: &DueJob) -> Option<Duration> {
-    let doubted = run.progress.note_suspect(due.submission, run.clock.awake_time());
+    let now = run.clock.awake_time();
+    let doubted = run.progress.note_suspect(due.submission, DoubtedReport::Failed, now);
     let left = run.settings.limits.confirm_after.saturating_sub(doubted);
     (!left.is_zero()).then_some(left)
 }
@@ -191,6 +193,7 @@ async fn on_not_found<S: StudioApi>(
                 return on_finished(run, due, video_url).await;
             }
             Some(Ok(RenderStatus::Running { progress })) => {
+                run.progress.clear_suspect(due.submission);
                 return on_running(run, due, progress).await;
             }
             Some(Ok(RenderStatus::WithoutLink | RenderStatus::Failed { .. }) | Err(_)) | None => {}

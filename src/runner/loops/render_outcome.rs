@@ -11,13 +11,11 @@ use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
 use crate::runner::evidence::render_owner::{RenderOwner, find_own_project, find_render_owner};
 use crate::runner::limits::circuit_breaker::{CircuitKind, FailureCause};
+use crate::runner::work_progress::DoubtedReport;
 
 /// The end of a render was observed if it was seen unfinished at most this many of the longest
 /// pauses before: their jitter, and a wait for a permit.
 const END_GAP_FACTOR: f64 = 1.5;
-/// How many times `confirm_after` a finished render waits for a project that cannot be read: crossed
-/// responses and failing reads together must last that long before they matter.
-const UNREAD_WAIT_FACTOR: u32 = 10;
 
 /// Returns the id under which a render is polled: its own, or that of its project.
 pub(in crate::runner) fn polled_id(due: &DueJob) -> Option<&str> {
@@ -39,7 +37,8 @@ pub(in crate::runner) async fn on_finished<S: StudioApi>(
         // An answer about progress names no project, and may be that of another row.
         RenderOwner::Own { video_url } => video_url,
         RenderOwner::Unread | RenderOwner::Unreadable | RenderOwner::OwnWithoutVideo => {
-            let unconfirmed = run.progress.note_suspect(due.submission, run.clock.awake_time());
+            let (report, now) = (DoubtedReport::Finished, run.clock.awake_time());
+            let unconfirmed = run.progress.note_suspect(due.submission, report, now);
             if unconfirmed < confirmation_wait(run, &owner) {
                 return poll_again(run, due, 100.0).await;
             }
@@ -65,7 +64,7 @@ pub(in crate::runner) async fn on_finished<S: StudioApi>(
 fn confirmation_wait<S: StudioApi>(run: &RunContext<S>, owner: &RenderOwner) -> Duration {
     let limits = &run.settings.limits;
     match owner {
-        RenderOwner::Unread => limits.confirm_after * UNREAD_WAIT_FACTOR,
+        RenderOwner::Unread => run.unread_wait(),
         RenderOwner::OwnWithoutVideo if run.progress.pages_show_links.load(Ordering::Relaxed) => {
             limits.render_timeout
         }

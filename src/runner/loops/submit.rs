@@ -27,6 +27,7 @@ use crate::runner::loops::declined::{handle_declined, record_refusal, requeue_un
 use crate::runner::loops::first_list::check_first_list;
 use crate::runner::request::{BuiltRequest, build_request};
 use crate::runner::webhook_urls::redact_secret;
+use crate::runner::work_progress::DoubtedReport;
 
 /// The delay before the first check of an uncertain submission.
 const FIRST_CHECK_DELAY: Duration = Duration::from_secs(15);
@@ -235,7 +236,8 @@ async fn record_declined<S: StudioApi>(
     message: String,
 ) -> Result<(), LedgerError> {
     run.progress.clear_suspect(claim.submission);
-    run.progress.note_suspect(claim.submission, run.clock.awake_time());
+    let now = run.clock.awake_time();
+    run.progress.note_suspect(claim.submission, DoubtedReport::Declined, now);
     let due_at = run.timestamp_after(run.settings.limits.confirm_after);
     let update = JobUpdate::Declined { due_at, recheck, message: message.clone() };
     run.record(claim.job, claim.submission, update).await?;

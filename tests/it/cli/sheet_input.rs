@@ -9,6 +9,7 @@ use axum::routing::get;
 
 use crate::support::test_cli::TestCli;
 use crate::support::test_cli::without_times;
+use crate::support::tls_server::TlsServer;
 
 const SHEET: &str = "key,script\na,Hello\nb,World\n";
 
@@ -119,6 +120,36 @@ async fn a_published_sheet_is_downloaded_before_planning() {
     error: `127.0.0.1` responded with HTTP 502 instead of the sheet
     error: `127.0.0.1`, the host of the sheet, cannot be reached: check the network and `sheet`
     ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_of_an_encrypted_sheet_never_leads_to_plain_http() {
+    let plain = start_sheet_server().await;
+    let address = plain.clone();
+    let host = TlsServer::start(move |path| match path {
+        "/s.csv" => format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n{SHEET}",
+            SHEET.len()
+        ),
+        "/moved" => redirect_to("/s.csv"),
+        _ => redirect_to(&format!("{address}/moved")),
+    });
+    for (path, code) in [("/s.csv", 0), ("/moved", 0), ("/plain", 4)] {
+        let office = cli_with_sheet_source(&format!("{}{path}", host.url)).await;
+        office.write("authority.pem", &host.authority);
+        let mut command = office.command(&["run", "b.toml"]);
+        let ended = office.start(command.env("SSL_CERT_FILE", "authority.pem")).wait();
+        assert_eq!(ended.code, Some(code), "{path}: {ended:?}");
+        assert_eq!(ended.stderr.contains("would leave https"), code == 4, "{}", ended.stderr);
+        assert_eq!(office.sandbox.render_count(), if code == 4 { 0 } else { 2 }, "{path}");
+    }
+}
+
+fn redirect_to(target: &str) -> String {
+    format!(
+        "HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]

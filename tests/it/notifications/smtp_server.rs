@@ -6,9 +6,9 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::support::tls_server::test_certificate;
 
 /// When the connection becomes encrypted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,27 +66,6 @@ impl SmtpServer {
     pub(super) fn plaintext(&self) -> String {
         self.plaintext.lock().unwrap().clone()
     }
-}
-
-/// Returns what a server needs whose authority signed for `127.0.0.1`, and that authority.
-fn test_certificate() -> (Arc<ServerConfig>, String) {
-    let (key, mut root) = (KeyPair::generate().unwrap(), CertificateParams::default());
-    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = root.self_signed(&key).unwrap().pem();
-    let own = KeyPair::generate().unwrap();
-    let signed = CertificateParams::new(["127.0.0.1".to_owned()])
-        .unwrap()
-        .signed_by(&own, &Issuer::new(root, key))
-        .unwrap();
-    let secret = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(own.serialize_der()));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![signed.der().clone()], secret)
-        .unwrap();
-    (Arc::new(config), authority)
 }
 
 fn serve_connection(

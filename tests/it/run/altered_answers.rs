@@ -76,7 +76,7 @@ async fn decline_is_not_believed_by_the_page_of_another_project() {
         | ScriptedRequest::Progress(_)
         | ScriptedRequest::Project(_)
         | ScriptedRequest::List
-        | ScriptedRequest::DownloadVideo => None,
+        | ScriptedRequest::DownloadVideo(_) => None,
     })
     .await;
     let settings = "[limits]\nsubmit_retries = 5\n[vendor]\nexport_id = 'same'";

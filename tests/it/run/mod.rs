@@ -2,6 +2,7 @@
 
 mod altered_answers;
 mod clock_jumps;
+mod crossed_while_unread;
 mod false_answers;
 mod retry_after;
 pub(crate) mod scripted_studio;

@@ -20,9 +20,10 @@ fn request_times(
 async fn download_host_gets_no_request_before_its_retry_after() {
     for status in [429, 503] {
         let studio = ScriptedStudio::start(move |state, request| {
-            let is_first =
-                state.count_requests(|request| *request == ScriptedRequest::DownloadVideo) == 0;
-            (*request == ScriptedRequest::DownloadVideo && is_first)
+            let is_first = state.count_requests(|request| {
+                *request == ScriptedRequest::DownloadVideo("p0000".to_owned())
+            }) == 0;
+            (*request == ScriptedRequest::DownloadVideo("p0000".to_owned()) && is_first)
                 .then(|| busy_response(status, 1))
         })
         .await;
@@ -30,8 +31,9 @@ async fn download_host_gets_no_request_before_its_retry_after() {
             .run_batch(&TestBatch::with_settings(1, "[limits]\nfetch_retries = 1", |_| ()).await)
             .await;
         assert_eq!(count_in_state(&outcome, JobState::Done), 1, "{status}: {outcome:?}");
-        let times =
-            request_times(&studio.state(), |request| *request == ScriptedRequest::DownloadVideo);
+        let times = request_times(&studio.state(), |request| {
+            *request == ScriptedRequest::DownloadVideo("p0000".to_owned())
+        });
         assert!(times[1] - times[0] >= Duration::from_millis(990), "{status}");
     }
 }

@@ -21,7 +21,8 @@ pub(crate) enum ScriptedRequest {
     Progress(String),
     Project(String),
     List,
-    DownloadVideo,
+    /// The video of this project.
+    DownloadVideo(String),
 }
 
 /// The server's projects, and everything that it received.
@@ -112,7 +113,7 @@ impl ScriptedState {
             ScriptedRequest::Progress(id) => success(&self.progress(id)),
             ScriptedRequest::Project(id) => success(&json!({"project": self.project_page(id)})),
             ScriptedRequest::List => success(&self.list()),
-            ScriptedRequest::DownloadVideo => {
+            ScriptedRequest::DownloadVideo(_) => {
                 let head = format!(
                     "HTTP/1.1 200 X\r\nContent-Type: video/mp4\r\nContent-Length: {}\r\n\r\n",
                     SAMPLE_VIDEO.len()
@@ -201,6 +202,6 @@ fn parse_request(received: &ReceivedRequest) -> ScriptedRequest {
         Some("project") => ScriptedRequest::List,
         Some(path) if path.starts_with("progress/") => ScriptedRequest::Progress(last),
         Some(_) => ScriptedRequest::Project(last),
-        None => ScriptedRequest::DownloadVideo,
+        None => ScriptedRequest::DownloadVideo(last),
     }
 }

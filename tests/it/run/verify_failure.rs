@@ -114,7 +114,7 @@ async fn given_up_render_is_found_by_its_tag_in_the_next_run() {
         | ScriptedRequest::List
         | ScriptedRequest::Progress(_)
         | ScriptedRequest::Project(_)
-        | ScriptedRequest::DownloadVideo => None,
+        | ScriptedRequest::DownloadVideo(_) => None,
     })
     .await;
     let test = TestBatch::with_settings(1, SHORT_RENDER_TIMEOUT, |_| ()).await;
@@ -171,7 +171,7 @@ async fn export_refused_after_an_invisible_one_is_reconciled_again() {
             | ScriptedRequest::Project(_)
             | ScriptedRequest::List
             | ScriptedRequest::Progress(_)
-            | ScriptedRequest::DownloadVideo => None,
+            | ScriptedRequest::DownloadVideo(_) => None,
         })
         .await;
         let outcome = studio.run_batch(&TestBatch::new(1).await).await;
@@ -194,7 +194,7 @@ async fn repeatedly_refused_export_fails_the_job() {
         | ScriptedRequest::Project(_)
         | ScriptedRequest::List
         | ScriptedRequest::Progress(_)
-        | ScriptedRequest::DownloadVideo => None,
+        | ScriptedRequest::DownloadVideo(_) => None,
     })
     .await;
     let outcome = studio.run_batch(&TestBatch::new(1).await).await;

@@ -167,6 +167,29 @@ fn crossed_response_while_reads_fail_exports_no_former_draft() {
     }
 }
 
+/// Found by the soak test: one crossed response, while the read that would have shown it failed or while
+/// a failure was doubted, exported another row's draft or downloaded another row's video.
+#[test]
+fn crossed_response_while_the_project_is_unread_gives_no_row_the_video_of_another() {
+    for seed in 0..24 {
+        let mut setup = SimulationSetup::without_faults(seed);
+        (setup.rows, setup.bad_runs) = (8, 2);
+        setup.submission_mode = SubmissionMode::TwoStep;
+        setup.behavior.visibility_lag = Duration::from_secs(5 * seed);
+        setup.faults = vec![
+            (SimulatedFault::CrossedResponse, 0.3),
+            (SimulatedFault::FreeCallFails, 0.3),
+            (SimulatedFault::FalseFailure, 0.2),
+            (SimulatedFault::NotVisibleYet, 0.2),
+            (SimulatedFault::LinksExpire, 0.3),
+            (SimulatedFault::DownloadBreaks, 0.3),
+            (SimulatedFault::DownloadRefused, 0.2),
+        ];
+        let result = simulate(setup, None, false);
+        assert!(result.violations.is_empty(), "seed {seed}: {}", result.violations.join("\n"));
+    }
+}
+
 /// Traces one seed: `CALLSHEET_SEED=123 cargo test --test it simulation::one_seed -- --nocapture`.
 #[test]
 fn one_seed() {

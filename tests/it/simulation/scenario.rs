@@ -14,8 +14,8 @@ use callsheet::clock::{Clock, DriveOutcome, SimulatedClock};
 use callsheet::ledger::{BatchId, BatchLease, Durability, Ledger, RunOwner};
 use callsheet::plan::{self, RowSelection};
 use callsheet::runner::{
-    self, AccountLimits, Jitter, RunInput, RunObserver, RunOptions, RunOutcome, RunSettings,
-    StopSignal,
+    self, AccountLimits, Jitter, RunEvent, RunInput, RunObserver, RunOptions, RunOutcome,
+    RunSettings, StopSignal,
 };
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
@@ -428,7 +428,12 @@ impl Simulation {
         let events = handle.clone();
         let observer = RunObserver::new(move |event| {
             let now = events.clock.now();
-            events.lock_studio().note(now, &format!("event: {event:?}"));
+            let mut studio = events.lock_studio();
+            studio.note(now, &format!("event: {event:?}"));
+            if let RunEvent::Uncertain { key, .. } = &event {
+                studio.mark_doubted(key);
+            }
+            drop(studio);
             events.reach_event("run event");
         });
         let settings = self.settings();

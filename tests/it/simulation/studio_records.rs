@@ -329,6 +329,14 @@ impl StudioState {
         }
     }
 
+    /// The runner doubts whether the request of a row was accepted: its renders are not known to it.
+    pub(super) fn mark_doubted(&mut self, key: &str) {
+        let of_row = self.projects.iter_mut().filter(|project| project.content.0 == key);
+        for render in of_row.filter_map(|project| project.render.as_mut()) {
+            render.accepted_at = None;
+        }
+    }
+
     pub(super) fn schedule_action(&mut self, at: Timestamp, act: StudioAction) {
         self.delayed_actions.push((at, act));
     }

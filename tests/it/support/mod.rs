@@ -7,6 +7,7 @@ pub(crate) mod postgres_server;
 pub(crate) mod tcp_proxy;
 pub(crate) mod terminal_session;
 pub(crate) mod test_cli;
+pub(crate) mod tls_server;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

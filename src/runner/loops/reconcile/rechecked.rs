@@ -10,6 +10,7 @@ use crate::runner::evidence::project_index::ProjectIndex;
 use crate::runner::evidence::recheck::{RecheckContext, RecheckVerdict, judge_recheck};
 use crate::runner::evidence::{Observation, SubmissionEvidence};
 use crate::runner::loops::reconcile::{CHECK_DELAY_MIN, Check, Reconciler};
+use crate::runner::work_progress::DoubtedReport;
 
 impl<S: StudioApi> Reconciler<S> {
     /// Records the conclusion about a submission that was declined, or given up and retried.
@@ -52,7 +53,11 @@ impl<S: StudioApi> Reconciler<S> {
     /// twice by this process.
     fn recheck_wait(&self, due: &DueJob, read_at: Duration) -> Option<Duration> {
         let confirm_after = self.run.settings.limits.confirm_after;
-        let doubted = self.run.progress.note_suspect(due.submission, read_at);
+        let report = match due.decline {
+            Some(_) => DoubtedReport::Declined,
+            None => DoubtedReport::Failed,
+        };
+        let doubted = self.run.progress.note_suspect(due.submission, report, read_at);
         let was_told = due.decline.is_some() || due.recheck != Some(RecheckReason::Retried);
         let is_new = doubted.is_zero();
         let since =
