@@ -134,7 +134,7 @@ impl WorkProgress {
     }
 
     /// Notes at awake time `awake` that a response about a submission is doubted. Returns how long
-    /// the same has been reported: another report begins anew.
+    /// the same has been reported: a different report starts the time again.
     pub(super) fn note_suspect(
         &self,
         submission: SubmissionId,

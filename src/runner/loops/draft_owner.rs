@@ -18,7 +18,7 @@ use crate::text::format_duration;
 
 /// Fewer failed reads conclude nothing, however long they took.
 const FAILURES_MIN: i64 = 6;
-/// Failed reads of a draft after which the user is told why its row waits.
+/// Failed reads of a draft after which a message says why its row waits.
 const FAILURES_UNTIL_REPORTED: i64 = 3;
 
 /// Whose draft a created project is.

@@ -39,7 +39,7 @@ async fn assert_own_video(studio: ScriptedStudio, limits: &str, case: &str) {
     assert!(wrong.is_empty(), "{case}: {wrong:?}");
 }
 
-/// The doubt about the failure must not count for the end that is then reported.
+/// The time for which a failure was reported must not count for the end that is reported after it.
 #[tokio::test(flavor = "multi_thread")]
 async fn end_that_follows_a_false_failure_is_confirmed_by_its_project() {
     let studio = ScriptedStudio::start(|state, request| {

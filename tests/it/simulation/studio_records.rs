@@ -329,7 +329,7 @@ impl StudioState {
         }
     }
 
-    /// The runner doubts whether the request of a row was accepted: its renders are not known to it.
+    /// The runner does not know whether the request of a row was accepted, and so no render of it.
     pub(super) fn mark_doubted(&mut self, key: &str) {
         let of_row = self.projects.iter_mut().filter(|project| project.content.0 == key);
         for render in of_row.filter_map(|project| project.render.as_mut()) {
