@@ -16,23 +16,25 @@ const DRAFTS_PER_CLAIM: u32 = 8;
 /// Paid requests claimed together if no rate is set: one commit for many intents.
 const UNLIMITED_PER_CLAIM: u32 = 256;
 
-/// Claims jobs whose free draft is to be created.
+/// Claims jobs due at `now` whose free draft is to be created.
 pub(super) async fn claim_drafts<S: StudioApi>(
     run: &RunContext<S>,
+    now: Timestamp,
 ) -> Result<Vec<ClaimedSubmission>, LedgerError> {
     let capacity = claim_capacity(run, DRAFTS_PER_CLAIM);
-    let claim = run.lease.claim_drafts(capacity, run.clock.now());
+    let claim = run.lease.claim_drafts(capacity, now);
     Ok(run.progress.ledger_changes.track(claim, has_claims).await?.submissions)
 }
 
-/// Claims jobs whose paid request is to be sent: their intents are committed when this returns. At most
-/// `permit_count`, if a rate is set.
+/// Claims jobs due at `now` whose paid request is to be sent: their intents are committed when this
+/// returns. At most `permit_count`, if a rate is set.
 pub(super) async fn claim_paid<S: StudioApi>(
     run: &RunContext<S>,
     permit_count: Option<u32>,
+    now: Timestamp,
 ) -> Result<Vec<ClaimedSubmission>, LedgerError> {
     let claim_max = permit_count.unwrap_or(UNLIMITED_PER_CLAIM);
-    let (capacity, now) = (claim_capacity(run, claim_max), run.clock.now());
+    let capacity = claim_capacity(run, claim_max);
     let ledger_changes = &run.progress.ledger_changes;
     let changes_before = ledger_changes.change_count();
     let claim = run.lease.claim_paid(run.settings.submission_mode, capacity, now);
@@ -66,24 +68,29 @@ fn credit_caps<S: StudioApi>(run: &RunContext<S>) -> Option<CreditCaps> {
     (per_run.is_some() || per_day.is_some()).then_some(CreditCaps { per_run, per_day, day_began })
 }
 
-/// Returns when the next draft becomes due. A draft that is due already is blocked by a limit: a
-/// wake-up follows when that changes, so only the future counts.
+/// Returns when the next draft becomes due, after a claim of those due at `claimed_at` found none. A draft
+/// that was due then is blocked by a limit: a wake-up follows when that changes, so only later ones count.
 pub(super) async fn next_draft_due<S: StudioApi>(
     run: &RunContext<S>,
+    claimed_at: Timestamp,
 ) -> Result<Option<Timestamp>, LedgerError> {
     let due = run.ledger.next_due_at(run.batch, JobState::Ready).await?;
-    Ok(due.filter(|due| *due > run.clock.now()))
+    Ok(due.filter(|due| *due > claimed_at))
 }
 
 /// Returns when the next paid request becomes due, as [`next_draft_due`] does.
 pub(super) async fn next_paid_due<S: StudioApi>(
     run: &RunContext<S>,
+    claimed_at: Timestamp,
 ) -> Result<Option<Timestamp>, LedgerError> {
     let exports = run.ledger.next_export_due_at(run.batch).await?;
-    let exports = exports.filter(|due| *due > run.clock.now());
+    let exports = exports.filter(|due| *due > claimed_at);
     match run.settings.submission_mode {
         SubmissionMode::TwoStep => Ok(exports),
-        SubmissionMode::OneStep => Ok(exports.into_iter().chain(next_draft_due(run).await?).min()),
+        SubmissionMode::OneStep => {
+            let drafts = next_draft_due(run, claimed_at).await?;
+            Ok(exports.into_iter().chain(drafts).min())
+        }
     }
 }
 

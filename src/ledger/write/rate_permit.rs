@@ -23,6 +23,9 @@ const MEMBER_INTERVALS: i64 = 3;
 /// Spans that lie further ahead were reserved by a clock that was ahead.
 const AHEAD_MAX_US: i64 = 60_000_000;
 const AHEAD_INTERVALS_MAX: i64 = 64;
+/// What two times lose at most that are cut off to microseconds. No request may come before a pause is
+/// over, not even by that.
+const ROUNDING_US: i64 = 2;
 /// The longest plausible pause.
 const PAUSE_MAX_US: i64 = 48 * 3600 * 1_000_000;
 
@@ -180,7 +183,7 @@ impl WriteOp for RaiseRateFloor {
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
         let (_, now) = store_time(db, self.now).await?;
-        let until = now.saturating_add(as_micros(self.pause));
+        let until = now.saturating_add(as_micros(self.pause)).saturating_add(ROUNDING_US);
         for kind in RateKind::ALL {
             let (account, kind) = (self.account.as_str(), kind.as_str());
             db.execute(&INSERT_TIME_LINE, binds![account, kind]).await?;

@@ -48,9 +48,10 @@ pub(in crate::runner) async fn draft_loop<S: StudioApi>(
     run: Arc<RunContext<S>>,
 ) -> Result<(), LedgerError> {
     while run.can_submit() {
-        let claims = claim_drafts(&run).await?;
+        let now = run.clock.now();
+        let claims = claim_drafts(&run, now).await?;
         if claims.is_empty() {
-            let due = next_draft_due(&run).await?;
+            let due = next_draft_due(&run, now).await?;
             run.wait_for_work(&run.wakeups.draft, due, run.submitting_stopped()).await;
         }
         for claim in claims {

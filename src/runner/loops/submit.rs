@@ -63,14 +63,15 @@ pub(in crate::runner) async fn paid_submit_loop<S: StudioApi>(
         let claim_lock = lock_claims(&run).await;
         // Read before the claim, so that an intent is never taken for younger than it is.
         let claimed_at = run.clock.moment();
-        let claimed = claim_paid(&run, turn.permit_count).await;
+        let now = run.clock.now();
+        let claimed = claim_paid(&run, turn.permit_count, now).await;
         drop(claim_lock);
         let claims = claimed?;
         if claims.is_empty() {
             run.limits.account.release_permit();
             drop(turn);
             report_canary_wait(&run).await?;
-            let due = next_paid_due(&run).await?;
+            let due = next_paid_due(&run, now).await?;
             run.wakeups.run_end.notify_one();
             run.wait_for_work(&run.wakeups.paid, due, run.submitting_stopped()).await;
             continue;

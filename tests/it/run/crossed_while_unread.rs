@@ -5,7 +5,9 @@ use callsheet::ledger::JobState;
 use serde_json::json;
 
 use super::count_in_state;
-use super::scripted_studio::{ScriptedRequest, ScriptedState, ScriptedStudio, failure, success};
+use super::scripted_studio::{
+    ScriptedRequest, ScriptedState, ScriptedStudio, busy_response, failure, success,
+};
 use crate::support::TestBatch;
 
 /// The name of a project of another row.
@@ -119,6 +121,30 @@ async fn draft_that_cannot_be_read_is_not_exported_before_its_tag_was_seen() {
         .await;
         assert_own_video(studio, "confirm_after = '500ms'", &format!("HTTP {status}")).await;
     }
+}
+
+/// A pause that AI Studios asks for makes the reads few, however long it takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn draft_that_was_read_a_few_times_in_a_long_pause_is_read_again() {
+    let studio = ScriptedStudio::start(|state, request| {
+        let is_draft =
+            |request: &ScriptedRequest| matches!(request, ScriptedRequest::CreateDraft(_));
+        if is_draft(request) && state.count_requests(is_draft) == 0 {
+            let other = state.create_project(OTHER_NAME);
+            return Some(success(&json!({"projectId": other})));
+        }
+        let ScriptedRequest::Project(id) = request else { return None };
+        if id != "p0000" {
+            return None;
+        }
+        match state.count_requests(|earlier| earlier == request) {
+            0 | 2 => Some(failure(503, "later")),
+            1 => Some(busy_response(429, 1)),
+            _ => None,
+        }
+    })
+    .await;
+    assert_own_video(studio, "", "a long pause").await;
 }
 
 /// Where no draft is ever shown, one row finds that out, and no row waits for good.
