@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::test_cli::{CommandOutput, TestCli};
+use crate::support::test_cli::{CommandOutput, RunningCommand, TestCli};
 
 /// Whether this machine lets a user mount something in a namespace.
 fn can_mount() -> bool {
@@ -50,7 +50,8 @@ async fn a_killed_container_is_continued_outside_and_pays_nothing_twice() {
     let script = "hostname container && mount --bind . \"$PWD\" && cd . && exec \"$0\" run b.toml";
     for renders in [2, 5] {
         let mut inside = office.start(&mut container_command(&office, &namespaces, script));
-        while office.sandbox.render_count() < renders {
+        let has_begun = |inside: &RunningCommand| inside.stderr().contains("promo: 12 videos");
+        while office.sandbox.render_count() < renders || !has_begun(&inside) {
             assert!(inside.is_running(), "{}", inside.stderr());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
