@@ -5,7 +5,7 @@
 //! It fills one table with one key; the plan also checks every payload and file name, compares with
 //! the ledger, and fills all tables of the ledger. Five rounds are measured, each with a new ledger;
 //! the median, the slowest and the fastest are printed. The baseline, which takes ten times as long,
-//! runs once. Nothing is asserted, because machines differ.
+//! runs once. The sheet alone is read as often, beside the `csv` crate. Nothing is asserted, because machines differ.
 //!
 //! `cargo bench --bench plan -- 1000000` sets the number of rows (default 100,000). With
 //! `CALLSHEET_BENCH_SERVER=postgres:///DATABASE?host=FOLDER` the ledgers are schemas of that server, and
@@ -21,6 +21,7 @@ use callsheet::batch::Batch;
 use callsheet::clock::Clock;
 use callsheet::ledger::{Durability, Ledger, LedgerAddress};
 use callsheet::plan;
+use callsheet::sheet::{Sheet, SheetSpec};
 use handlebars::{Handlebars, handlebars_helper};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
@@ -74,6 +75,13 @@ async fn main() {
     }
     println!("{:<44} {:>9.1} MiB", "size of the ledger", file_size(&file) as f64 / MIB);
 
+    let (mut read, mut csv_read) =
+        ((0..ROUNDS).map(|_| time_sheet(&batch)).collect::<Vec<_>>(), Vec::new());
+    csv_read.extend((0..ROUNDS).map(|_| time_csv(&batch)));
+    print_rounds("read the sheet", rows, &mut read);
+    print_rounds("csv", rows, &mut csv_read);
+    let ratio = csv_read[ROUNDS / 2].as_secs_f64() / read[ROUNDS / 2].as_secs_f64();
+    println!("{:<44} {ratio:>9.2}", "ratio to csv");
     let baseline = time_baseline(&batch, &folder.path().join("baseline.db")).await;
     print_rounds("csv + handlebars + serde_json + insert", rows, &mut [baseline]);
     let ratio = baseline.as_secs_f64() / committed[ROUNDS / 2].as_secs_f64();
@@ -119,6 +127,43 @@ async fn time_plan(batch: &Batch, ledger: &Ledger) -> PlanTimes {
     assert!(plan.is_clean(), "{:?}", plan.problems);
     plan.commit(Clock::real().now()).await.expect("the plan is committed");
     PlanTimes { planned, committed: began.elapsed() }
+}
+
+/// The time until each row of the sheet was read and has its key.
+fn time_sheet(batch: &Batch) -> Duration {
+    let began = Instant::now();
+    let sheet = Sheet::open(&batch.sheet, &sheet_spec(batch)).expect("it was written just now");
+    let entries = sheet.entries().filter(Result::is_ok).count();
+    assert!(entries > 0, "no row of the sheet is valid");
+    began.elapsed()
+}
+
+fn sheet_spec(batch: &Batch) -> SheetSpec<'_> {
+    SheetSpec {
+        key: &batch.key,
+        group_by: None,
+        columns: &batch.columns,
+        required: &[],
+        optional: &[],
+        lists: &[],
+        skip: None,
+        encoding: None,
+        worksheet: None,
+        header_row: None,
+        skip_hidden: false,
+        is_link: false,
+    }
+}
+
+/// The time of the `csv` crate alone for the same records.
+fn time_csv(batch: &Batch) -> Duration {
+    let began = Instant::now();
+    let mut sheet = csv::Reader::from_path(&batch.sheet).expect("it was written just now");
+    let mut record = csv::StringRecord::new();
+    while sheet.read_record(&mut record).expect("it is CSV") {
+        std::hint::black_box(&record);
+    }
+    began.elapsed()
 }
 
 async fn time_baseline(batch: &Batch, path: &Path) -> Duration {

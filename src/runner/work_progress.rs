@@ -17,14 +17,17 @@ use crate::runner::operator_changes::OperatorChanges;
 const PRICE_SAMPLES: u32 = 3;
 
 /// A response about a submission that is not believed at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum DoubtedReport {
     /// Its request was declined.
     Declined,
     /// Its render failed.
     Failed,
-    /// Its render finished, which its project does not show.
-    Finished,
+    /// Its render finished, which its project does not show. A report of another file is another one.
+    Finished {
+        /// The link to the video without its signature.
+        file: String,
+    },
 }
 
 /// See the module.
@@ -142,11 +145,15 @@ impl WorkProgress {
         awake: Duration,
     ) -> Duration {
         let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = suspects.entry(submission).or_insert((report, awake));
-        if known.0 != report {
-            *known = (report, awake);
-        }
-        awake.saturating_sub(known.1)
+        let (_, since) = suspects
+            .entry(submission)
+            .and_modify(|known| {
+                if known.0 != report {
+                    *known = (report.clone(), awake);
+                }
+            })
+            .or_insert_with(|| (report.clone(), awake));
+        awake.saturating_sub(*since)
     }
 
     /// Forgets the suspicion about a submission.

@@ -23,7 +23,7 @@ use crate::runner::files::part_file::{PartFile, PartFileError};
 use crate::runner::files::video_name::versioned_name;
 use crate::runner::in_flight::{InFlightGuard, InFlightSet};
 use crate::runner::limits::halt::Halt;
-use crate::runner::loops::render_outcome::polled_id;
+use crate::runner::loops::render_outcome::{link_file, polled_id};
 
 /// A claimed download is not claimed again for this long.
 const DOWNLOAD_LEASE: Duration = Duration::from_secs(6 * 3600);
@@ -278,14 +278,8 @@ async fn refresh_link<S: StudioApi>(
         | Err(_) => return None,
     };
     let is_certain =
-        is_hidden || known.is_some_and(|known| is_link_to_same_file(known, &video_url));
+        is_hidden || known.is_some_and(|known| link_file(known) == link_file(&video_url));
     Some(video_url).filter(|video_url| is_certain && is_new(video_url))
-}
-
-/// Returns whether two links lead to one file: a link is renewed by another signature behind its `?`.
-fn is_link_to_same_file(one: &str, other: &str) -> bool {
-    let file = |link: &str| link.split(['?', '#']).next().map(str::to_owned);
-    file(one) == file(other)
 }
 
 async fn download_video<S: StudioApi>(

@@ -22,6 +22,11 @@ pub(in crate::runner) fn polled_id(due: &DueJob) -> Option<&str> {
     due.render_id.as_deref().or(due.project_id.as_deref())
 }
 
+/// Returns a link without its signature, which is renewed.
+pub(in crate::runner) fn link_file(link: &str) -> &str {
+    link.split(['?', '#']).next().unwrap_or(link)
+}
+
 /// Records a finished render, which makes its download due, if it is certainly not another row's.
 pub(in crate::runner) async fn on_finished<S: StudioApi>(
     run: &RunContext<S>,
@@ -37,7 +42,8 @@ pub(in crate::runner) async fn on_finished<S: StudioApi>(
         // An answer about progress names no project, and may be that of another row.
         RenderOwner::Own { video_url } => video_url,
         RenderOwner::Unread | RenderOwner::Unreadable | RenderOwner::OwnWithoutVideo => {
-            let (report, now) = (DoubtedReport::Finished, run.clock.awake_time());
+            let file = link_file(&video_url).to_owned();
+            let (report, now) = (DoubtedReport::Finished { file }, run.clock.awake_time());
             let unconfirmed = run.progress.note_suspect(due.submission, report, now);
             if unconfirmed < confirmation_wait(run, &owner) {
                 return poll_again(run, due, 100.0).await;

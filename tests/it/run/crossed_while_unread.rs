@@ -73,6 +73,33 @@ async fn end_of_a_render_whose_project_is_not_known_yet_is_confirmed_later() {
     assert_own_video(studio, "", "an unknown project").await;
 }
 
+/// The own end is reported first; long after it, while the project cannot be read, that of another row.
+#[tokio::test(flavor = "multi_thread")]
+async fn end_that_was_reported_with_another_video_is_confirmed_once_more() {
+    let studio = ScriptedStudio::start(|state, request| {
+        let is_over = state.count_requests(is_progress) > 0 && state.exports.len() == 1;
+        match request {
+            ScriptedRequest::Progress(id) => match state.count_requests(is_progress) {
+                0 => Some(success(&json!({"progress": 100, "downloadUrl": state.video_link(id)}))),
+                // The limit for reads that fail is over by then.
+                1 => Some(busy_response(429, 1)),
+                2 => Some(progress_of_another_row(state)),
+                _ => None,
+            },
+            ScriptedRequest::Project(_) if is_over => {
+                (state.count_requests(is_progress) <= 3).then(|| failure(503, "later"))
+            }
+            ScriptedRequest::CreateDraft(_)
+            | ScriptedRequest::Export(_)
+            | ScriptedRequest::Project(_)
+            | ScriptedRequest::List
+            | ScriptedRequest::DownloadVideo(_) => None,
+        }
+    })
+    .await;
+    assert_own_video(studio, "", "another video").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn link_is_not_renewed_by_an_answer_about_another_row() {
     for (status, reads_fail) in [(403, true), (403, false), (500, true), (500, false)] {
