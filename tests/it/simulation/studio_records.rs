@@ -474,10 +474,13 @@ impl StudioState {
         if matches!(own, RenderStatus::Finished { .. }) {
             self.last_finished = Some(own.clone());
         }
-        let is_crossed = !self.projects[project].has_crossed_status
+        // A draft and its exported copy are one row's.
+        let draft = self.projects.iter().position(|other| other.exported_copy == Some(project));
+        let row = draft.unwrap_or(project);
+        let is_crossed = !self.projects[row].has_crossed_status
             && last.is_some()
             && self.should_inject(SimulatedFault::CrossedResponse);
-        self.projects[project].has_crossed_status = is_crossed;
+        self.projects[row].has_crossed_status = is_crossed;
         last.filter(|_| is_crossed).unwrap_or(own)
     }
 
