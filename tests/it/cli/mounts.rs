@@ -47,7 +47,7 @@ async fn a_killed_container_is_continued_outside_and_pays_nothing_twice() {
     })
     .await;
     let namespaces = ["--pid", "--fork", "--kill-child", "--uts"];
-    let script = "hostname container && mount --bind . \"$PWD\" && cd . && exec \"$0\" run b.toml";
+    let script = "hostname container; mount --bind . \"$PWD\" && cd . && exec \"$0\" run b.toml";
     for renders in [2, 5] {
         let mut inside = office.start(&mut container_command(&office, &namespaces, script));
         let has_begun = |inside: &RunningCommand| inside.stderr().contains("promo: 12 videos");
