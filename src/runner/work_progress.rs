@@ -64,7 +64,7 @@ pub(super) struct WorkProgress {
     /// Whether a draft stayed unknown for as long as drafts are read again.
     pub(super) drafts_are_hidden: AtomicBool,
     /// The responses that are doubted, and when each arrived first, in awake time.
-    suspects: Mutex<HashMap<SubmissionId, (DoubtedReport, Duration)>>,
+    doubted: Mutex<HashMap<SubmissionId, (DoubtedReport, Duration)>>,
 }
 
 impl WorkProgress {
@@ -87,7 +87,7 @@ impl WorkProgress {
             pages_show_links: AtomicBool::default(),
             drafts_are_shown: AtomicBool::default(),
             drafts_are_hidden: AtomicBool::default(),
-            suspects: Mutex::default(),
+            doubted: Mutex::default(),
         }
     }
 
@@ -138,14 +138,14 @@ impl WorkProgress {
 
     /// Notes at awake time `awake` that a response about a submission is doubted. Returns how long
     /// the same has been reported: a different report starts the time again.
-    pub(super) fn note_suspect(
+    pub(super) fn note_doubted(
         &self,
         submission: SubmissionId,
         report: DoubtedReport,
         awake: Duration,
     ) -> Duration {
-        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, since) = suspects
+        let mut doubted = self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, since) = doubted
             .entry(submission)
             .and_modify(|known| {
                 if known.0 != report {
@@ -156,9 +156,9 @@ impl WorkProgress {
         awake.saturating_sub(*since)
     }
 
-    /// Forgets the suspicion about a submission.
-    pub(super) fn clear_suspect(&self, submission: SubmissionId) {
-        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).remove(&submission);
+    /// Forgets the doubted response about a submission.
+    pub(super) fn clear_doubted(&self, submission: SubmissionId) {
+        self.doubted.lock().unwrap_or_else(PoisonError::into_inner).remove(&submission);
     }
 
     /// Returns the jobs that requests of the operator have changed.

@@ -101,7 +101,7 @@ async fn poll_render<S: StudioApi>(run: &RunContext<S>, due: &DueJob) -> Result<
     let Some(id) = polled_id(due) else { return Ok(()) };
     let Some(response) = run.call_api(run.studio.render_status(id)).await else { return Ok(()) };
     if matches!(response, Ok(RenderStatus::Running { .. })) {
-        run.progress.clear_suspect(due.submission);
+        run.progress.clear_doubted(due.submission);
     }
     match response {
         Ok(RenderStatus::Running { progress }) => on_running(run, due, progress).await,
@@ -157,7 +157,7 @@ async fn on_verified_failure<S: StudioApi>(
 /// may be wrong for a moment, and would cost another render.
 fn failure_wait<S: StudioApi>(run: &RunContext<S>, due: &DueJob) -> Option<Duration> {
     let now = run.clock.awake_time();
-    let doubted = run.progress.note_suspect(due.submission, DoubtedReport::Failed, now);
+    let doubted = run.progress.note_doubted(due.submission, DoubtedReport::Failed, now);
     let left = run.settings.limits.confirm_after.saturating_sub(doubted);
     (!left.is_zero()).then_some(left)
 }
@@ -193,7 +193,7 @@ async fn on_not_found<S: StudioApi>(
                 return on_finished(run, due, video_url).await;
             }
             Some(Ok(RenderStatus::Running { progress })) => {
-                run.progress.clear_suspect(due.submission);
+                run.progress.clear_doubted(due.submission);
                 return on_running(run, due, progress).await;
             }
             Some(Ok(RenderStatus::WithoutLink | RenderStatus::Failed { .. }) | Err(_)) | None => {}

@@ -44,14 +44,14 @@ pub(in crate::runner) async fn on_finished<S: StudioApi>(
         RenderOwner::Unread | RenderOwner::Unreadable | RenderOwner::OwnWithoutVideo => {
             let file = link_file(&video_url).to_owned();
             let (report, now) = (DoubtedReport::Finished { file }, run.clock.awake_time());
-            let unconfirmed = run.progress.note_suspect(due.submission, report, now);
+            let unconfirmed = run.progress.note_doubted(due.submission, report, now);
             if unconfirmed < confirmation_wait(run, &owner) {
                 return poll_again(run, due, 100.0).await;
             }
             None
         }
     };
-    run.progress.clear_suspect(due.submission);
+    run.progress.clear_doubted(due.submission);
     run.progress.pages_show_links.fetch_or(shown_url.is_some(), Ordering::Relaxed);
     let video_url = shown_url.unwrap_or(video_url);
     run.limits.breakers.record_success(CircuitKind::Render);
@@ -170,7 +170,7 @@ pub(in crate::runner) async fn on_failed<S: StudioApi>(
     due: &DueJob,
     message: String,
 ) -> Result<(), LedgerError> {
-    run.progress.clear_suspect(due.submission);
+    run.progress.clear_doubted(due.submission);
     let breakers = &run.limits.breakers;
     breakers.record_failure(CircuitKind::Render, FailureCause::RenderFailed, &message);
     if due.rerenders >= i64::from(run.settings.limits.rerenders) {

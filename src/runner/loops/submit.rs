@@ -236,9 +236,9 @@ async fn record_declined<S: StudioApi>(
     recheck: RecheckReason,
     message: String,
 ) -> Result<(), LedgerError> {
-    run.progress.clear_suspect(claim.submission);
+    run.progress.clear_doubted(claim.submission);
     let now = run.clock.awake_time();
-    run.progress.note_suspect(claim.submission, DoubtedReport::Declined, now);
+    run.progress.note_doubted(claim.submission, DoubtedReport::Declined, now);
     let due_at = run.timestamp_after(run.settings.limits.confirm_after);
     let update = JobUpdate::Declined { due_at, recheck, message: message.clone() };
     run.record(claim.job, claim.submission, update).await?;

@@ -142,7 +142,7 @@ impl<S: StudioApi> Reconciler<S> {
 
     /// Checks a job again that the operator changed during this check, if it is still uncertain.
     async fn check_later(&self, due: &DueJob) -> Result<(), LedgerError> {
-        self.run.progress.clear_suspect(due.submission);
+        self.run.progress.clear_doubted(due.submission);
         let due_at = self.run.timestamp_after(CHECK_DELAY_MIN);
         let message = "checked again after a request of the operator".to_owned();
         let update = JobUpdate::Inconclusive { due_at, message };

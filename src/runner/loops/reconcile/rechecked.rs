@@ -57,7 +57,7 @@ impl<S: StudioApi> Reconciler<S> {
             Some(_) => DoubtedReport::Declined,
             None => DoubtedReport::Failed,
         };
-        let doubted = self.run.progress.note_suspect(due.submission, report, read_at);
+        let doubted = self.run.progress.note_doubted(due.submission, report, read_at);
         let was_told = due.decline.is_some() || due.recheck != Some(RecheckReason::Retried);
         let is_new = doubted.is_zero();
         let since =
@@ -78,7 +78,7 @@ impl<S: StudioApi> Reconciler<S> {
     async fn settle_recheck(&mut self, due: &DueJob, update: JobUpdate) -> Result<(), LedgerError> {
         self.quiet_waits.remove(&due.job);
         self.watched_progress.remove(&due.job);
-        self.run.progress.clear_suspect(due.submission);
+        self.run.progress.clear_doubted(due.submission);
         let message = due.decline.clone().unwrap_or_else(|| "its render failed".to_owned());
         let recorded = self.run.record(due.job, due.submission, update).await?;
         if recorded.transition == Transition::Unchanged {
