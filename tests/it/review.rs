@@ -91,7 +91,7 @@ async fn verdicts_are_bound_to_the_version_and_every_export_contains_only_what_i
 #[tokio::test(flavor = "multi_thread")]
 async fn a_verdict_that_cannot_be_given_is_named_and_none_is_recorded() {
     let office = TestCli::new(2).await;
-    office.run(&["run", "b.toml", "--limit", "1"]);
+    let run = office.run(&["run", "b.toml", "--limit", "1"]);
     for (args, message) in [
         (vec!["--approve", "k000", "k001"], "`k001` has no video to review: it is ready"),
         (vec!["--approve", "k000", "k0x1"], "no key of this batch contains `k0x1`"),
@@ -101,7 +101,7 @@ async fn a_verdict_that_cannot_be_given_is_named_and_none_is_recorded() {
     ] {
         let output = office.run(&[&["review", "promo"], args.as_slice()].concat());
         assert_eq!(output.code, Some(2), "{args:?}: {output:?}");
-        assert!(output.stderr.contains(message), "{args:?}: {}", output.stderr);
+        assert!(output.stderr.contains(message), "{args:?}: {}\nafter {run:?}", output.stderr);
     }
     assert_eq!(verdicts(&office), [("k000".to_owned(), "-".to_owned())]);
     let export = office.run(&["review", "promo", "--export", "b.toml"]);

@@ -70,6 +70,9 @@ pub(in crate::ledger) struct CapacityCounts {
     pub(in crate::ledger) under_way: i64,
     pub(in crate::ledger) unverified: i64,
     pub(in crate::ledger) drafted: i64,
+    /// Read only where a draft counts for a cap of the run.
+    #[sqlx(skip)]
+    pub(in crate::ledger) drafting: i64,
 }
 
 /// Drafts made ahead of a free render slot, so that an export can begin as soon as one is free.
@@ -107,7 +110,8 @@ impl Capacity {
         }
         if let Some(per_run) = self.per_run_max {
             let begun = match step {
-                SubmitStep::Draft => counted.submitted + counted.drafted,
+                // With more drafts than requests, the quickest would be submitted, not the first.
+                SubmitStep::Draft => counted.submitted + counted.drafted + counted.drafting,
                 SubmitStep::Export | SubmitStep::Create => counted.submitted,
             };
             cap(i64::from(per_run) - begun, ClaimBlock::PerRun);

@@ -216,6 +216,27 @@ async fn callback_during_a_poll_starts_no_second_poll() {
 }
 
 #[tokio::test]
+async fn a_run_with_a_cap_drafts_and_submits_the_first_rows() {
+    let test = TestLedger::new().await;
+    let rows: Vec<_> = (0..4).map(|n| row(n, &format!("k{n}"), "x")).collect();
+    let (batch, _) = test.plan(&rows).await;
+    let lease = test.run(batch).await;
+    let capped = |claim_max| Capacity { per_run_max: Some(2), claim_max, ..capacity() };
+    let mut drafts = Vec::new();
+    for claim_max in [1, 8, 8] {
+        drafts.extend(lease.claim_drafts(capped(claim_max), NOW).await.unwrap().submissions);
+    }
+    let keys: Vec<_> = drafts.iter().map(|claim| claim.key.as_str()).collect();
+    assert_eq!(keys, ["k0", "k1"], "none is drafted that this run cannot submit");
+    for claim in drafts.iter().rev() {
+        record(&lease, claim, drafted_update(&claim.key)).await;
+        assert_eq!(lease.claim_drafts(capped(8), NOW).await.unwrap().submissions.len(), 0);
+    }
+    let paid = lease.claim_paid(SubmissionMode::TwoStep, capped(8), NOW).await.unwrap();
+    assert_eq!(paid.submissions.len(), 2);
+}
+
+#[tokio::test]
 async fn drafts_that_this_run_will_not_export_do_not_hold_back_those_that_it_will() {
     let test = TestLedger::new().await;
     let rows: Vec<_> = (0..4).map(|n| row(n, &format!("k{n}"), "x")).collect();

@@ -194,7 +194,7 @@ fn crossed_response_while_the_project_is_unread_gives_no_row_the_video_of_anothe
 /// more at a time than allowed.
 #[test]
 fn setups_that_once_failed_pay_nothing_twice_and_mix_up_no_videos() {
-    for seed in [271, 444, 474, 984, 2061, 3608, 3658, 4570, 4844, 6274, 6513, 12215] {
+    for seed in [271, 444, 474, 984, 2061, 3608, 3658, 4570, 4844, 6274, 6513, 12215, 13299] {
         let result = simulate(SimulationSetup::from_seed(seed), None, false);
         assert!(result.violations.is_empty(), "seed {seed}: {}", result.violations.join("\n"));
     }

@@ -179,6 +179,13 @@ static COUNT_DRAFTED_SELECTED: Statement = Statement::new(
     where batch_id = $1 and selection = $2 and state = 'ready' and drafted > 0",
 );
 
+static COUNT_DRAFTING: Statement = Statement::new(
+    "-- ledger::claim_submissions, drafts under way
+    select count(*) from job j {by job_due}
+    join submission s on s.id = j.submission_id
+    where j.batch_id = $1 and j.state = 'submitting' and s.outcome = 'drafting'",
+);
+
 /// The statements whose query plans a test asserts.
 #[cfg(test)]
 pub(in crate::ledger) static STATEMENTS: &[&Statement] = &[
@@ -186,6 +193,7 @@ pub(in crate::ledger) static STATEMENTS: &[&Statement] = &[
     &READY_JOBS,
     &READY_SELECTED_JOBS,
     &COUNT_DRAFTED_SELECTED,
+    &COUNT_DRAFTING,
     &MARK_DRAFTS_SENT,
     &MARK_JOBS_SUBMITTING,
 ];
@@ -389,6 +397,9 @@ impl WriteOp for ClaimSubmissions {
             // Drafts outside this run's selection must not block its own.
             counted.drafted =
                 db.fetch_value(&COUNT_DRAFTED_SELECTED, binds![self.batch.0, selection.0]).await?;
+        }
+        if self.step == SubmitStep::Draft && self.capacity.per_run_max.is_some() {
+            counted.drafting = db.fetch_value(&COUNT_DRAFTING, binds![self.batch.0]).await?;
         }
         if let Some(behind) = find_gap(db, &counted.name).await? {
             return Err(behind);
