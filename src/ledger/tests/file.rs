@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use futures_util::future::join_all;
+
 use super::*;
 use crate::ledger::read::{
     batches, job_history, operator_requests, row_pages, rows_without_job, spending, target_set,
@@ -76,6 +78,37 @@ async fn interrupted_creation_of_a_ledger_is_completed() {
         assert!(ledger.find_defects().await.unwrap().is_empty());
         ledger.close().await;
     }
+}
+
+/// Opens the file itself, without the lock that commands take before it.
+#[tokio::test]
+async fn ledger_that_is_created_by_many_at_one_moment_is_opened_by_all() {
+    for _ in 0..4 {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("l.db");
+        let opened = (0..16).map(|_| open::open_writer(&path, Durability::ProcessDeath));
+        for opened in join_all(opened).await {
+            opened.unwrap().close().await;
+        }
+    }
+}
+
+/// Each change reads before it writes. It waits for the other process; that it began before what the
+/// other has changed since would be an error that no waiting resolves.
+#[tokio::test]
+async fn changes_of_two_processes_to_one_file_wait_for_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open_ledger(&dir).await;
+    let second = open_ledger(&dir).await;
+    join_all([(&first, "spring"), (&second, "autumn")].map(async |(ledger, name)| {
+        for text in 0..40 {
+            let header = PlanHeader { name: name.to_owned(), ..plan_header() };
+            let mut staging = ledger.stage(header).await.unwrap();
+            staging.push_rows(vec![row(0, "ann", &text.to_string())]).await.unwrap();
+            staging.classify().await.unwrap().commit(NOW).await.unwrap();
+        }
+    }))
+    .await;
 }
 
 /// Changes a closed ledger by SQL.
