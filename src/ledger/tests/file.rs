@@ -93,19 +93,27 @@ async fn ledger_that_is_created_by_many_at_one_moment_is_opened_by_all() {
     }
 }
 
-/// Each change reads before it writes. It waits for the other process; that it began before what the
-/// other has changed since would be an error that no waiting resolves.
+/// A claim reads before it writes. It waits for the other process; that it began before what the other
+/// has changed since would be an error that no waiting resolves.
 #[tokio::test]
-async fn changes_of_two_processes_to_one_file_wait_for_each_other() {
+async fn claims_of_two_processes_in_one_file_wait_for_each_other() {
     let dir = tempfile::tempdir().unwrap();
-    let first = open_ledger(&dir).await;
-    let second = open_ledger(&dir).await;
-    join_all([(&first, "spring"), (&second, "autumn")].map(async |(ledger, name)| {
-        for text in 0..40 {
-            let header = PlanHeader { name: name.to_owned(), ..plan_header() };
-            let mut staging = ledger.stage(header).await.unwrap();
-            staging.push_rows(vec![row(0, "ann", &text.to_string())]).await.unwrap();
-            staging.classify().await.unwrap().commit(NOW).await.unwrap();
+    let rows: Vec<_> = (0..40).map(|n| row(n, &format!("k{n:02}"), "x")).collect();
+    let mut leases = Vec::new();
+    for name in ["spring", "autumn"] {
+        let ledger = open_ledger(&dir).await;
+        let header = PlanHeader { name: name.to_owned(), ..plan_header() };
+        let mut staging = ledger.stage(header).await.unwrap();
+        staging.push_rows(rows.clone()).await.unwrap();
+        let batch = staging.classify().await.unwrap().commit(NOW).await.unwrap();
+        let owner = RunOwner { host: "here".to_owned(), pid: 7 };
+        leases.push(ledger.begin_run(batch, owner, NOW).await.unwrap());
+    }
+    join_all(leases.iter().map(async |lease| {
+        for _ in &rows {
+            let one = Capacity { claim_max: 1, in_flight_max: 40, ..capacity() };
+            let claimed = lease.claim_paid(SubmissionMode::OneStep, one, NOW).await.unwrap();
+            assert_eq!(claimed.submissions.len(), 1);
         }
     }))
     .await;
