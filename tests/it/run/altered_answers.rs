@@ -7,6 +7,7 @@ use callsheet::runner::RunOptions;
 use callsheet::sandbox::{FaultRules, ListFilter, ListOrder, ReturnedId, SandboxSettings};
 use serde_json::json;
 
+use super::count_in_state;
 use super::scripted_studio::{ScriptedRequest, ScriptedStudio, failure, success};
 use crate::support::TestBatch;
 
@@ -130,4 +131,28 @@ async fn list_in_any_order_with_repeated_entries_finds_lost_renders() {
         assert_eq!(test.sandbox.render_count(), 9, "{order:?}");
         assert_own_videos(&test, &format!("{order:?}")).await;
     }
+}
+
+/// The response to the first export arrives a second time, as that to the next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn export_that_is_answered_with_another_rows_project_is_not_followed_there() {
+    let studio = ScriptedStudio::start(|state, request| {
+        let ScriptedRequest::Export(id) = request else { return None };
+        let first = state.exports.first()?.clone();
+        state.export_project(id);
+        Some(success(&json!({"projectId": first})))
+    })
+    .await;
+    let test = TestBatch::with_settings(2, "[limits]\nin_flight = 1", |_| ()).await;
+    let outcome = studio.run_batch(&test).await;
+    assert_eq!(count_in_state(&outcome, JobState::Done), 2, "{outcome:?}");
+    let state = studio.state();
+    assert_eq!(state.exports.len(), 2, "{state:?}");
+    let first = &state.exports[0];
+    let after_download = state.requests.iter().map(|(_, request)| request).skip_while(
+        |request| !matches!(request, ScriptedRequest::DownloadVideo(id) if id == first),
+    );
+    let followed = after_download
+        .filter(|request| matches!(request, ScriptedRequest::Progress(id) if id == first));
+    assert_eq!(followed.count(), 0, "{state:?}");
 }
