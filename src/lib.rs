@@ -1,4 +1,4 @@
-//! Callsheet: one spreadsheet, one scene template, one verified video per row.
+//! Callsheet: one spreadsheet, one scene template, one verified video for each row.
 //!
 //! The library behind the `callsheet` command. Each module has one concern and imports only the modules
 //! listed for it in `ARCHITECTURE.md`; `tests/it/tidy/` enforces the list. Only `cli` writes to a

@@ -6,15 +6,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::problem::BatchFileProblem;
-use crate::text::nearest_name;
+use crate::text::{nearest_name, shell_quote};
 
 /// Endings of sheets.
 const SHEET_EXTENSIONS: [&str; 8] = ["xlsx", "ods", "csv", "tsv", "xls", "xlsm", "xlsb", "numbers"];
 
+/// How many folders above the current one are tried.
+const FOLDERS_ABOVE_MAX: usize = 2;
+
 /// Returns the problem that a sheet was given instead of a batch file.
 pub(super) fn sheet_problem(path: &Path) -> Option<BatchFileProblem> {
-    let extension = path.extension()?.to_string_lossy().to_lowercase();
-    if !SHEET_EXTENSIONS.contains(&extension.as_str()) || !path.is_file() {
+    if !has_sheet_extension(path) || !path.is_file() {
         return None;
     }
     let help = match batch_with_sheet(path) {
@@ -25,14 +27,15 @@ pub(super) fn sheet_problem(path: &Path) -> Option<BatchFileProblem> {
     Some(BatchFileProblem { message, help: Some(help), span: None })
 }
 
+/// Returns whether a path ends as the name of a sheet does.
+pub fn has_sheet_extension(path: &Path) -> bool {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    extension.is_some_and(|extension| SHEET_EXTENSIONS.contains(&extension.as_str()))
+}
+
 /// Returns a path as a shell accepts it.
 fn quote_path(path: &Path) -> String {
-    let shown = path.display().to_string();
-    let is_plain = |c: char| c.is_alphanumeric() || "-_./".contains(c);
-    match shown.chars().all(is_plain) {
-        true => shown,
-        false => format!("'{}'", shown.replace('\'', "'\\''")),
-    }
+    shell_quote(&path.display().to_string()).into_owned()
 }
 
 /// Returns the batch file that reads a sheet.
@@ -85,6 +88,22 @@ pub fn find_batch_named(name: &str) -> Option<PathBuf> {
 
 /// Returns a hint for a path that leads nowhere: the batch file that was probably meant.
 pub(super) fn suggest_file(path: &Path) -> Option<String> {
+    let file = find_from_other_folder(path).or_else(|| find_similar(path))?;
+    Some(format!("did you mean `{}`?", quote_path(&file)))
+}
+
+/// Returns the file to which a path leads from the folder above, or from the folder that it begins with:
+/// the command was typed in another folder.
+fn find_from_other_folder(path: &Path) -> Option<PathBuf> {
+    if path.is_absolute() {
+        return None;
+    }
+    let inside = path.components().skip(1).collect();
+    let above = (1..=FOLDERS_ABOVE_MAX).map(|levels| Path::new(&"../".repeat(levels)).join(path));
+    std::iter::once(inside).chain(above).find(|file| file.is_file())
+}
+
+fn find_similar(path: &Path) -> Option<PathBuf> {
     let given = path.file_stem()?.to_string_lossy().into_owned();
     let files = known_batch_files(path);
     let names: Vec<(String, &PathBuf)> = files
@@ -93,6 +112,5 @@ pub(super) fn suggest_file(path: &Path) -> Option<String> {
         .collect();
     let nearest = nearest_name(&given, names.iter().map(|(name, _)| name.as_str()))?;
     let (_, file) = names.iter().find(|(name, _)| name == nearest)?;
-    let file = file.strip_prefix(".").unwrap_or(file);
-    Some(format!("did you mean `{}`?", file.display()))
+    Some(file.strip_prefix(".").unwrap_or(file).to_owned())
 }

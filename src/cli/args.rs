@@ -228,7 +228,7 @@ pub(crate) struct TrustArgs {
 /// `--new-ledger` and `--new-file`: confirmations that `--yes` does not give.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct MatchArgs {
-    /// Confirm another ledger for the output folder
+    /// Go on with another ledger than the folder had
     #[arg(long)]
     new_ledger: bool,
     /// Confirm another batch file for the batch
@@ -249,7 +249,7 @@ pub(crate) struct WindowArgs {
     /// Submit nothing new after this time of day
     #[arg(long, value_name = "HH:MM", value_parser = parse_time_of_day)]
     until: Option<jiff::civil::Time>,
-    /// Ignore the `[window]` for this run
+    /// Submit outside of the `[window]` as well
     #[arg(long)]
     any_time: bool,
 }

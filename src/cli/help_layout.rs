@@ -34,7 +34,7 @@ pub(crate) fn apply(command: Command) -> Command {
         command.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
     let list = grouped_commands(&command);
     let template = format!(
-        "{{about}}\n{{usage-heading}} {{usage}}\nTry it (free): callsheet new --demo\n\n{list}\nOptions:\n{{options}}"
+        "{{about}}\n{{usage-heading}} {{usage}}\nTry it (free): callsheet new --demo, then\n               callsheet run jobs/demo.toml --sandbox\n\n{list}\nOptions:\n{{options}}"
     );
     let mut command = command.help_template(template);
     let names: Vec<String> =

@@ -30,7 +30,7 @@ use crate::process::disable_core_dumps;
 pub use crate::session::exit_code::ExitReason;
 use crate::text::nearest_names;
 
-/// One spreadsheet, one scene template, one verified video per row
+/// One spreadsheet, one scene template, one verified video for each row
 #[derive(Debug, Parser)]
 #[command(name = "callsheet", version = env!("CALLSHEET_VERSION"), max_term_width = 80, term_width = 80)]
 #[command(disable_help_subcommand = true)]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::ledger::model::state::IllegalTransition;
 use crate::ledger::store::BUSY_TIMEOUT;
 use crate::ledger::store::server_fault::{ServerFault, server_fault};
+use crate::text::nearest_name;
 
 /// An error of the ledger file. No acknowledged write is lost by any of these.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +107,7 @@ pub enum LedgerError {
     #[error(transparent)]
     IllegalTransition(#[from] IllegalTransition),
     /// The batch is not in this ledger.
-    #[error("no batch `{name}` in this ledger{}", known_batches_message(.known))]
+    #[error("no batch `{name}` in this ledger{}", known_batches_message(.name, .known))]
     BatchNotFound {
         /// The requested name.
         name: String,
@@ -186,10 +187,11 @@ fn move_message(to: &str, is_complete: bool) -> String {
     }
 }
 
-fn known_batches_message(names: &[String]) -> String {
-    match names {
-        [] => " (it holds none yet)".to_owned(),
-        names => format!(" (it holds {})", names.join(", ")),
+fn known_batches_message(name: &str, known: &[String]) -> String {
+    match nearest_name(name, known.iter().map(String::as_str)) {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None if known.is_empty() => " (it holds none yet)".to_owned(),
+        None => format!(" (it holds {})", known.join(", ")),
     }
 }
 

@@ -109,8 +109,8 @@ pub use crate::ledger::write::runs::RunOwner;
 pub use crate::ledger::write::share_link::{NewShareLink, ShareLink};
 pub use crate::ledger::write::staging::{
     ChangedRow, ComparedSheet, FormerFileName, JobSelection, ListedRow, MergedRow, NewRowContent,
-    PaidTotals, PlanCounts, PlanHeader, RemovedPaidRow, RemovedRow, SharedFileName, SkippedRow,
-    StagedRow, StagedSheet, UnmergedReason,
+    PaidTotals, PlanCounts, PlanHeader, RemovedPaidRow, RemovedRow, SharedFileName, SkipReason,
+    SkippedRow, StagedRow, StagedSheet, UnmergedReason,
 };
 pub use crate::ledger::write::stored_payloads::{RestoredPayload, VersionWithoutPayload};
 pub use crate::ledger::write::webhook::{

@@ -1,7 +1,7 @@
 //! The text of a message: one headline, and the most important facts in a few lines. Pure.
 
 use crate::report::RunRecord;
-use crate::text::truncate;
+use crate::text::{format_credits, pluralize, truncate};
 
 /// Failure reasons, and problems, that are listed one by one.
 const FAILURES_MAX: usize = 6;
@@ -79,9 +79,9 @@ pub(super) fn body_lines(record: &RunRecord) -> Vec<String> {
             format!("; {observed} reported by AI Studios for {} of them", run.observed_of)
         });
         lines.push(format!(
-            "{} paid requests in this run, about {} credits{}",
-            run.requests,
-            (run.estimated * 100.0).round() / 100.0,
+            "{} in this run, about {}{}",
+            pluralize(run.requests, "paid request"),
+            format_credits(run.estimated),
             observed.unwrap_or_default()
         ));
     }

@@ -2,7 +2,7 @@
 //! of each; `--json` has all.
 
 use super::PayloadChange;
-use crate::ledger::{ComparedSheet, LedgerError, ListedRow, RemovedRow, SkippedRow};
+use crate::ledger::{ComparedSheet, LedgerError, ListedRow, RemovedRow, SkipReason, SkippedRow};
 
 /// Rows of each kind that are listed one by one unless all are requested.
 pub(super) const ROWS_LISTED_MAX: u32 = 10;
@@ -18,6 +18,9 @@ pub struct RowListing {
     pub removed: Vec<RemovedRow>,
     /// Rows that one of their cells excludes.
     pub skipped: Vec<SkippedRow>,
+    /// Why rows are skipped, if not all of them are listed: a rare reason must not be hidden among the
+    /// usual ones.
+    pub skip_reasons: Vec<SkipReason>,
 }
 
 impl RowListing {
@@ -41,6 +44,9 @@ impl RowListing {
         }
         if counts.skipped > 0 {
             listing.skipped = compared.list_skipped_rows(max).await?;
+            if counts.skipped > listing.skipped.len() as u64 {
+                listing.skip_reasons = compared.list_skip_reasons(max).await?;
+            }
         }
         Ok(listing)
     }

@@ -64,6 +64,8 @@ pub struct SetupQuestion {
     pub text: String,
     /// The possible answers; empty: any text.
     pub choices: Vec<String>,
+    /// A cell below each heading among the choices; empty if they are no headings.
+    pub samples: Vec<String>,
     /// The answer that is assumed; `None` if none is better than another.
     pub guess: Option<String>,
     /// Whether it may stay unanswered.

@@ -301,6 +301,7 @@ const APPROVAL_WORDS: &[&str] = &[
     "release",
     "released",
     "render",
+    "go",
     "freigabe",
     "freigegeben",
     "validé",

@@ -27,6 +27,8 @@ pub(super) struct ColumnProfile {
     pub(super) is_unique: bool,
     /// Average length of the filled cells.
     pub(super) chars: usize,
+    /// The first filled cell.
+    pub(super) sample: String,
     /// Whether all filled cells are web addresses.
     pub(super) is_address: bool,
     /// Different cells with their rows; cut off at [`VALUES_MAX`].
@@ -59,6 +61,7 @@ impl ColumnProfile {
             language: LanguageHeading::parse(&words),
             is_unique: names.len() == cells.len(),
             chars: chars / filled.len().max(1),
+            sample: filled.first().copied().unwrap_or_default().to_owned(),
             is_address: !filled.is_empty() && filled.iter().all(|cell| cell.contains("://")),
             values,
         }
@@ -108,6 +111,21 @@ impl SheetColumns {
             self.columns.iter().filter(|column| column.has_role(role)).collect();
         found.sort_by_key(|column| column.role.map(|ranked| ranked.rank));
         found
+    }
+
+    /// Returns why a column identifies no rows: the first row with an empty cell, or with that of an
+    /// earlier row.
+    pub(super) fn key_fault(&self, heading: &str) -> Option<String> {
+        let column = self.headings.iter().position(|known| known == heading)?;
+        let mut first_rows = BTreeMap::new();
+        self.rows.iter().find_map(|row| {
+            let cell = normalize_name(cell_of_row(row, column));
+            if cell.is_empty() {
+                return Some(format!("its cell in row {} is empty", row.number));
+            }
+            let earlier = first_rows.insert(cell, row.number)?;
+            Some(format!("its cells in rows {earlier} and {} are the same", row.number))
+        })
     }
 
     /// Returns whether the cells of both columns together identify each row.

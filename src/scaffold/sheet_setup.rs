@@ -124,6 +124,7 @@ impl<'s> SheetSetup<'s> {
             subject: QuestionSubject::HeaderRow,
             text: "Which row has the headings?".to_owned(),
             choices: Vec::new(),
+            samples: Vec::new(),
             guess: Some(guess.to_string()),
             is_optional: false,
         });
@@ -190,12 +191,28 @@ impl<'s> SheetSetup<'s> {
         let guess = self.draft.key.first().cloned();
         self.questions.push(SetupQuestion {
             subject: QuestionSubject::Key,
-            text: "Which column identifies a row? Its cells must differ, and stay the same later"
-                .to_owned(),
+            text: format!(
+                "{}Which column identifies a row? Its cells must differ, and stay the same later",
+                self.key_remark()
+            ),
             choices: self.named_headings(),
+            samples: self.sample_cells(),
             guess,
             is_optional: false,
         });
+    }
+
+    /// Returns why the obvious column does not identify the rows; empty if there is none.
+    fn key_remark(&self) -> String {
+        let candidates = self.columns.with_role(ColumnRole::Key);
+        let Some(obvious) = candidates.first() else { return String::new() };
+        let fault = self.columns.key_fault(&obvious.heading);
+        fault.map_or_else(String::new, |fault| format!("`{}` cannot: {fault}. ", obvious.heading))
+    }
+
+    fn sample_cells(&self) -> Vec<String> {
+        let named = self.columns.columns.iter().filter(|column| !column.heading.is_empty());
+        named.map(|column| column.sample.clone()).collect()
     }
 
     fn named_headings(&self) -> Vec<String> {
@@ -263,13 +280,10 @@ impl<'s> SheetSetup<'s> {
         let is_key = |heading: &String| self.draft.key.contains(heading);
         let is_used = |heading: &String| self.used.values().any(|used| used == heading);
         candidates.retain(|column| is_key(&column.heading) || !is_used(&column.heading));
+        if role == ColumnRole::Script {
+            return choose_script(&candidates).unwrap_or_else(|| self.guess_by_content(role));
+        }
         match candidates[..] {
-            [first, ..] if role == ColumnRole::Script && !first.can_be_script() => {
-                ColumnChoice::Guess(first)
-            }
-            [first, second, ..] if role == ColumnRole::Script && second.can_be_script() => {
-                ColumnChoice::Guess(first)
-            }
             [first, ..] if first.role.is_some_and(|ranked| ranked.rank < CERTAIN_RANK) => {
                 ColumnChoice::Certain(first)
             }
@@ -303,8 +317,12 @@ impl<'s> SheetSetup<'s> {
     fn ask_for_column(&mut self, name: &str, guess: Option<String>) {
         self.questions.push(SetupQuestion {
             subject: QuestionSubject::Column(name.to_owned()),
-            text: format!("Which column has the `{name}` of the template?"),
+            text: match role_of_name(name) {
+                Some(ColumnRole::Script) => "Which column has what the presenter says?".to_owned(),
+                Some(_) | None => format!("Which column has the `{name}` of the template?"),
+            },
             choices: self.named_headings(),
+            samples: self.sample_cells(),
             guess,
             is_optional: false,
         });
@@ -324,6 +342,7 @@ impl<'s> SheetSetup<'s> {
             subject: QuestionSubject::Value(name.to_owned()),
             text: text.to_owned(),
             choices: Vec::new(),
+            samples: Vec::new(),
             guess: None,
             is_optional: true,
         });
@@ -380,6 +399,7 @@ impl<'s> SheetSetup<'s> {
                 counts.join(", ")
             ),
             choices: column.values.keys().cloned().collect(),
+            samples: Vec::new(),
             guess: Some(values.join(", ")),
             is_optional: false,
         });
@@ -424,6 +444,21 @@ const VARIANT_NAME: &str = "variant";
 pub(super) const LANGUAGE_NAME: &str = "language";
 /// The name of the rows of a group in a template.
 const ROWS_NAME: &str = "rows";
+
+/// Returns the column of the script. Of several, the longest text is what the presenter says; the others
+/// may be texts on the screen.
+fn choose_script<'s>(candidates: &[&'s ColumnProfile]) -> Option<ColumnChoice<'s>> {
+    let longest = candidates.iter().max_by_key(|column| column.chars)?;
+    let mut speakable = candidates.iter().filter(|column| column.can_be_script());
+    let (Some(column), None) = (speakable.next(), speakable.next()) else {
+        return Some(ColumnChoice::Guess(longest));
+    };
+    let is_named = column.role.is_some_and(|ranked| ranked.rank < CERTAIN_RANK);
+    Some(match is_named || column.language.is_some() {
+        true => ColumnChoice::Certain(column),
+        false => ColumnChoice::Guess(column),
+    })
+}
 
 fn role_of_name(name: &str) -> Option<ColumnRole> {
     role_of_heading(&HeadingWords::parse(name)).map(|found| found.role)

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::aistudios::AiStudios;
-use crate::batch::{Batch, VideoResolution};
+use crate::batch::{Batch, BatchLimits, VideoResolution};
 use crate::clock::Clock;
 use crate::ledger::{BatchId, BatchLease, JobState, Ledger, LedgerError, RunStop, StopCause};
 use crate::report;
@@ -42,6 +42,15 @@ fn describe_run_limit(limit: Option<u32>, videos_max: Option<u32>) -> String {
         (_, Some(max)) => format!("max_videos = {max}"),
         (_, None) => "the limit of this run".to_owned(),
     }
+}
+
+/// Returns the caps on credits, as the user set them.
+fn describe_credit_caps(limits: &BatchLimits) -> String {
+    let run = limits.max_credits.map(|cap| format!("max_credits = {cap}"));
+    let day = limits
+        .max_credits_per_day
+        .map(|cap| format!("max_credits_per_day = {cap} (a day begins at 00:00 UTC)"));
+    run.into_iter().chain(day).collect::<Vec<_>>().join(" or ")
 }
 
 /// A batch that is ready to run.
@@ -166,8 +175,9 @@ impl BatchRun {
         let written = report::write_results(ledger, self.id, &output).await?;
         let has_unsubmitted = self.has_unsubmitted_jobs(&outcome, ledger).await?;
         let run_limit = describe_run_limit(self.options.limit, self.batch.limits.max_videos);
+        let credit_caps = describe_credit_caps(&self.batch.limits);
         let left = match has_unsubmitted {
-            true => SubmissionsLeft::Some { run_limit: &run_limit },
+            true => SubmissionsLeft::Some { run_limit: &run_limit, credit_caps: &credit_caps },
             false => SubmissionsLeft::None,
         };
         let stop = stop_for_outcome(&outcome, left, environment.signals.received());
@@ -251,6 +261,7 @@ impl BatchRun {
             page: self.report.page_path(),
             next_step: status.next_step(),
             totals: RunTotals::default(),
+            is_rehearsal: self.target.is_rehearsal(),
         }
     }
 

@@ -4,7 +4,7 @@ use crate::ledger::{Ledger, StoredBatch};
 use crate::session::error::CommandError;
 use crate::text::nearest_name;
 
-/// Keys among which a similar one is searched; more would delay the message.
+/// Keys, and rows without a job, among which a named one is searched; more would delay the message.
 const KEYS_COMPARED_MAX: u32 = 20_000;
 
 /// Returns the key `part`, or else the only key that contains it.
@@ -17,15 +17,49 @@ pub(crate) async fn find_job_key(
     match found.as_slice() {
         [exact, ..] if exact == part => Ok(exact.clone()),
         [only] => Ok(only.clone()),
-        [] => {
-            let keys = ledger.first_keys(stored.id, KEYS_COMPARED_MAX).await?;
-            let hint = nearest_name(part, keys.iter().map(String::as_str))
-                .map_or(String::new(), |key| format!("; did you mean `{key}`?"));
-            Err(CommandError::usage(format!("no key of this batch contains `{part}`{hint}")))
-        }
+        [] => Err(unknown_key_error(ledger, stored, part).await?),
         [before @ .., last] => {
             let message = format!("`{part}` is ambiguous: {} or {last}", before.join(", "));
             Err(CommandError::usage(message))
         }
     }
+}
+
+/// The same, and if `part` is the key of a row with several variants, the keys of them all.
+pub(crate) async fn find_row_keys(
+    ledger: &Ledger,
+    stored: &StoredBatch,
+    part: &str,
+) -> Result<Vec<String>, CommandError> {
+    let variants = ledger.first_keys(stored.id, KEYS_COMPARED_MAX).await?;
+    let is_variant = |key: &String| key.strip_prefix(part).is_some_and(|end| end.starts_with('/'));
+    let variants: Vec<String> = variants.into_iter().filter(is_variant).collect();
+    match variants.is_empty() {
+        true => Ok(vec![find_job_key(ledger, stored, part).await?]),
+        false => Ok(variants),
+    }
+}
+
+/// Returns why no key contains `part`: its row is skipped or invalid, or it was misspelt.
+async fn unknown_key_error(
+    ledger: &Ledger,
+    stored: &StoredBatch,
+    part: &str,
+) -> Result<CommandError, CommandError> {
+    let rows = ledger.rows_without_job(stored.id, -1, KEYS_COMPARED_MAX).await?;
+    if let Some(row) = rows.iter().find(|row| row.key.as_deref() == Some(part)) {
+        let reason = match &row.message {
+            Some(reason) => format!(": {reason}"),
+            None => "; `callsheet plan` says why".to_owned(),
+        };
+        return Ok(CommandError::usage(format!(
+            "`{part}` has no video: row {} is {}{reason}",
+            row.row_number,
+            row.status().as_str()
+        )));
+    }
+    let keys = ledger.first_keys(stored.id, KEYS_COMPARED_MAX).await?;
+    let hint = nearest_name(part, keys.iter().map(String::as_str))
+        .map_or(String::new(), |key| format!("; did you mean `{key}`?"));
+    Ok(CommandError::usage(format!("no key of this batch contains `{part}`{hint}")))
 }

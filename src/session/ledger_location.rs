@@ -224,7 +224,12 @@ fn find_by_files(
     let name = ledger_name(options.is_rehearsal);
     let mut found: Option<(PathBuf, &Path)> = None;
     for file in files {
-        let above = nearest_above(&folder_of(file), &name)?;
+        let folder = folder_of(file);
+        // That the batch file is missing is reported where it is read.
+        if !folder.exists() {
+            continue;
+        }
+        let above = nearest_above(&folder, &name)?;
         let Some(ledger) = above.or_else(|| marked_ledger(file, options.is_rehearsal)) else {
             continue;
         };
@@ -371,7 +376,10 @@ pub(crate) async fn open_ledger(address: &LedgerAddress) -> Result<Ledger, Comma
 /// Opens a ledger that must exist: a command that only reads creates none.
 pub(crate) async fn open_existing_ledger(address: &LedgerAddress) -> Result<Ledger, CommandError> {
     if !address.may_exist() {
-        let message = format!("there is no ledger `{address}` yet: use `callsheet run`");
+        let sandbox = if address.for_rehearsals() == *address { " --sandbox" } else { "" };
+        let message = format!(
+            "there is no ledger `{address}` yet: `callsheet run jobs/NAME.toml{sandbox}` creates it"
+        );
         return Err(CommandError::usage(message));
     }
     open_ledger(address).await

@@ -27,8 +27,13 @@ const ROWS_LISTED_MAX: usize = 5;
 pub(crate) enum SubmissionsLeft<'r> {
     /// Nothing is left.
     None,
-    /// Something is. `run_limit` is what limits the videos of one run, such as `--limit 2`.
-    Some { run_limit: &'r str },
+    /// Something is.
+    Some {
+        /// What limits the videos of one run, such as `--limit 2`.
+        run_limit: &'r str,
+        /// What limits the credits, such as `max_credits = 40`.
+        credit_caps: &'r str,
+    },
 }
 
 /// Returns the end of a run. If several causes apply, the exit code is the most severe one: 1, 7,
@@ -58,9 +63,7 @@ pub(crate) fn stop_for_outcome(
         let message = format!("{} failed", pluralize(failed, "video"));
         stops.push(new_stop(ExitReason::SomeFailed, StopCause::RowsFailed, message));
     }
-    if let SubmissionsLeft::Some { run_limit } = submissions {
-        stops.extend(stop_for_unsubmitted(outcome, jobs(JobState::Ready), run_limit));
-    }
+    stops.extend(stop_for_unsubmitted(outcome, jobs(JobState::Ready), submissions));
     let rank = |stop: &RunStop| ExitReason::from_code(stop.exit).map(ExitReason::severity_rank);
     let Some(mut stop) = stops.into_iter().min_by_key(rank) else {
         let message = "every selected video is done".to_owned();
@@ -73,7 +76,12 @@ pub(crate) fn stop_for_outcome(
 }
 
 /// Returns why jobs were left that could have been submitted.
-fn stop_for_unsubmitted(outcome: &RunOutcome, left: u64, run_limit: &str) -> Option<RunStop> {
+fn stop_for_unsubmitted(
+    outcome: &RunOutcome,
+    left: u64,
+    submissions: SubmissionsLeft<'_>,
+) -> Option<RunStop> {
+    let SubmissionsLeft::Some { run_limit, credit_caps } = submissions else { return None };
     let at = |exit, cause, message: &str| {
         Some(new_stop(exit, cause, format!("{message}; {} left", pluralize(left, "video"))))
     };
@@ -83,7 +91,8 @@ fn stop_for_unsubmitted(outcome: &RunOutcome, left: u64, run_limit: &str) -> Opt
             at(ExitReason::CapReached, StopCause::VideoLimit, &message)
         }
         ClaimBlock::Credits => {
-            at(ExitReason::CapReached, StopCause::CreditCap, "the cap on credits is reached")
+            let message = format!("stopped at {credit_caps}");
+            at(ExitReason::CapReached, StopCause::CreditCap, &message)
         }
         ClaimBlock::Sample => {
             at(ExitReason::CapReached, StopCause::Approval, "the sample waits for approval")
@@ -337,7 +346,8 @@ pub(crate) fn advice(cause: StopCause) -> StopAdvice {
         StopCause::Uncertain => {
             ("The next run checks AI Studios (free)", "checks AI Studios again; costs nothing")
         }
-        StopCause::VideoLimit | StopCause::CreditCap => ("For more", "submits more"),
+        StopCause::VideoLimit => ("For more", "submits more"),
+        StopCause::CreditCap => ("For more, when the cap allows it", "submits more"),
         StopCause::Approval => ("Approve or reject the sample", "lists the videos of the sample"),
         StopCause::Delivery => {
             ("Fix the command of `[on_done]`, then", "hands the videos over again")
@@ -422,7 +432,8 @@ mod tests {
     use crate::ledger::LedgerError;
     use crate::session::run_stop::*;
 
-    const LEFT: SubmissionsLeft<'_> = SubmissionsLeft::Some { run_limit: "--limit 2" };
+    const LEFT: SubmissionsLeft<'_> =
+        SubmissionsLeft::Some { run_limit: "--limit 2", credit_caps: "" };
 
     fn outcome() -> RunOutcome {
         RunOutcome {

@@ -33,6 +33,8 @@ pub(crate) struct RunSummary {
     pub(crate) next_step: Option<NextStep>,
     /// What this run did.
     pub(crate) totals: RunTotals,
+    /// Whether it was a rehearsal, which costs nothing.
+    pub(crate) is_rehearsal: bool,
 }
 
 /// What one run did.

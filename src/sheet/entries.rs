@@ -319,7 +319,7 @@ impl Sheet {
             Some(column) if duplicate.is_same => SheetProblem::for_row(
                 row,
                 format!("the key `{key}` is already that of row {first}"),
-                "keys must be unique",
+                "change one of the two, or delete the row: keys must be unique",
             )
             .with_column(column, self.headings()),
             Some(column) => SheetProblem::for_row(

@@ -18,7 +18,7 @@ use super::problem::{SheetColumn, SheetProblem, shorten_for_message};
 use super::records::CsvRecord;
 use super::report_input;
 use super::skip::SkipRule;
-use crate::text::{trim_invisible, unescape_formula};
+use crate::text::{nearest_name, trim_invisible, unescape_formula};
 
 /// The heading row, resolved for a batch.
 pub(super) struct HeadingRow {
@@ -276,7 +276,7 @@ impl HeadingCheck<'_> {
         if !is_reported && !want.columns.contains_key(name) {
             let (why, way_out) = match required_by {
                 RequiredBy::Template => (
-                    "which the template needs".to_owned(),
+                    format!("which the template needs: `{{{{{}}}}}`", shorten_for_message(name)),
                     if want.lists.iter().any(|list| list == name) {
                         format!("call them `{name}_1`, `{name}_2` …")
                     } else {
@@ -287,7 +287,16 @@ impl HeadingCheck<'_> {
                     (format!("which `{setting}` names"), format!("change `{setting}`"))
                 }
             };
-            let help = missing_column_help(self.headings, self.is_text, name, Some(&way_out));
+            // A name that `columns` gives is no heading.
+            let given = want.columns.keys().map(String::as_str);
+            let help = match (required_by, nearest_name(name, given)) {
+                (RequiredBy::Template, Some(near)) => {
+                    format!("did you mean `{{{{{near}}}}}`? Correct it in the template")
+                }
+                (RequiredBy::Template | RequiredBy::Setting(_), _) => {
+                    missing_column_help(self.headings, self.is_text, name, Some(&way_out))
+                }
+            };
             self.problems.push(SheetProblem::for_row(self.row, format!("{message}, {why}"), help));
         }
         None

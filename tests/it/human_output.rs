@@ -239,14 +239,14 @@ async fn a_missing_batch_of_a_rehearsal_is_hinted_at() {
     insta::assert_snapshot!(read_all(), @"
     no runs yet; the first run creates the ledger `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     Next (free): callsheet run jobs/NAME.toml --sandbox
-    error: there is no ledger `callsheet.db` yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
-    error: there is no ledger `callsheet.db` yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: there is no ledger `callsheet.db` yet: `callsheet run jobs/NAME.toml` creates it; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: there is no ledger `callsheet.db` yet: `callsheet run jobs/NAME.toml` creates it; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: there is no ledger `callsheet.db` to resume from; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: there is no ledger `callsheet.db` to resume from; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     ");
     assert_eq!(cli.run(&["plan", "b.toml", "--offline"]).code, Some(0));
     insta::assert_snapshot!(read_all(), @"
-    no batches yet. Next: callsheet run jobs/NAME.toml; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    no batches yet; rehearsals are in `callsheet-sandbox.db`: add --sandbox. Next: callsheet run jobs/NAME.toml
     error: no batch `promo` in this ledger (it holds none yet); rehearsals are in `callsheet-sandbox.db`: add --sandbox
     No runs yet; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: this ledger has no batch yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox

@@ -45,7 +45,7 @@ pub(crate) struct PlanArgs {
     /// Batch file
     #[arg(value_parser = batch_file_parser())]
     batch: PathBuf,
-    /// Compare with the ledger of rehearsals
+    /// Plan a rehearsal, with its own ledger
     #[arg(long)]
     sandbox: bool,
     #[command(flatten)]
@@ -62,10 +62,10 @@ pub(crate) struct PlanArgs {
     /// Check that every media URL exists
     #[arg(long)]
     check_media: bool,
-    /// Compare with the cached lists; send no request
+    /// Use the stored lists; send no request
     #[arg(long)]
     offline: bool,
-    /// Let `user_key_command` ask for the user key
+    /// Let `user_key_command` run, and ask for the key
     #[arg(long, conflicts_with = "offline")]
     ask: bool,
     #[command(flatten)]

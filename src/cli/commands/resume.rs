@@ -33,10 +33,10 @@ pub(crate) struct ResumeArgs {
     ledger_match: MatchArgs,
     #[command(flatten)]
     window: WindowArgs,
-    /// Submit all rows at once, without a canary
+    /// Submit all at once, without two test videos
     #[arg(long)]
     no_canary: bool,
-    /// Do not wait for uncertain jobs
+    /// End without waiting for uncertain videos
     #[arg(long)]
     no_wait: bool,
     /// Overrides `max_videos` of the batch file

@@ -36,7 +36,7 @@ Examples:
   callsheet run jobs/spring.toml --limit 3          render three
   callsheet run jobs/*.toml --yes                   several batches, unattended")]
 pub(crate) struct RunArgs {
-    /// Batch files; those of one account share its lowest rates
+    /// Batch files; those of one account share its rates
     #[arg(value_name = "BATCH", required = true, value_parser = batch_file_parser())]
     batches: Vec<PathBuf>,
     /// Rehearse (free), with its own ledger and folder
@@ -53,32 +53,32 @@ pub(crate) struct RunArgs {
     /// Do not ask before spending
     #[arg(long, short)]
     yes: bool,
-    /// Go on although much of what is paid for changed
+    /// Render again although many paid videos changed
     #[arg(long)]
     accept_changes: bool,
     /// Skip invalid rows instead of stopping
     #[arg(long)]
     skip_invalid: bool,
-    /// Retry failed jobs, unless their video has arrived
+    /// Render failed videos again, unless they arrived
     #[arg(long)]
     retry_failed: bool,
     #[command(flatten)]
     ledger_match: MatchArgs,
     #[command(flatten)]
     window: WindowArgs,
-    /// Submit all rows at once, without a canary
+    /// Submit all at once, without two test videos
     #[arg(long)]
     no_canary: bool,
     /// Render only; a later run downloads
     #[arg(long)]
     no_download: bool,
-    /// Do not wait for uncertain jobs
+    /// End without waiting for uncertain videos
     #[arg(long)]
     no_wait: bool,
     /// Overrides `max_videos` of the batch file
     #[arg(long, value_name = "N", value_parser = parse_number::<u32>)]
     max_videos: Option<u32>,
-    /// First check that every media URL exists
+    /// First check that all pictures and videos exist
     #[arg(long)]
     check_media: bool,
     /// Receive webhooks in this run, as in `[webhook]`

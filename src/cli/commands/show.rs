@@ -6,20 +6,23 @@ use crate::cli::args::{BatchRef, GlobalArgs, parse_number};
 use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
 use crate::ledger::{
-    AuditEntry, EventRow, JobHistory, OperatorRequest, StoredBatch, SubmissionRow, VersionRow,
+    AuditEntry, EventRow, JobHistory, Ledger, LedgerError, OperatorRequest, StoredBatch,
+    SubmissionOutcome, SubmissionRow, VersionRow,
 };
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::files::output_dir;
-use crate::session::job_key::find_job_key;
+use crate::session::job_key::{find_job_key, find_row_keys};
 use crate::session::next_steps::{AttentionReason, CommandHints};
 use crate::session::reports::audit_json::describe_entry;
 use crate::session::reports::job_json::{JobTrail, job_json};
 use crate::session::reports::request_json::describe_request;
 use crate::text::time_format::{format_elapsed, format_local};
-use crate::text::{strip_control, truncate};
+use crate::text::{pluralize, strip_control, truncate};
 use clap::Args;
 
+/// Keys that are named where none was given.
+const KEYS_LISTED_MAX: u32 = 5;
 /// Characters shown of a cell or a message; `--json` has the complete text.
 const TEXT_MAX: usize = 300;
 
@@ -34,7 +37,6 @@ pub(crate) struct ShowArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
     /// Key, or an unambiguous part of it
-    #[arg(required_unless_present = "row")]
     key: Option<String>,
     /// Row number in the spreadsheet, instead of a key
     #[arg(long, value_name = "N", conflicts_with = "key", value_parser = parse_number::<u32>)]
@@ -54,39 +56,68 @@ async fn execute(
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let (ledger, stored) = args.batch_ref.open_batch(global).await?;
-    let key = match (args.key, args.row) {
-        (Some(part), _) => find_job_key(&ledger, &stored, &part).await?,
-        (None, row) => {
-            let row = row.unwrap_or_default();
+    let keys = match (args.key, args.row) {
+        (Some(part), _) if printer.is_json() => vec![find_job_key(&ledger, &stored, &part).await?],
+        (Some(part), _) => find_row_keys(&ledger, &stored, &part).await?,
+        (None, Some(row)) => {
             let found = ledger.key_of_row(stored.id, row).await?;
-            found.ok_or_else(|| {
-                let message = format!("no job of this batch begins in row {row}");
-                CommandError::new(ExitReason::Usage, message)
-            })?
+            let key = found.ok_or_else(|| {
+                CommandError::usage(format!("no job of this batch begins in row {row}"))
+            })?;
+            vec![key]
         }
+        (None, None) => return Err(missing_key_error(&ledger, &stored).await?),
     };
-    let history = ledger.job_history(stored.id, &key).await?;
-    let history =
-        history.ok_or_else(|| CommandError::new(ExitReason::Usage, format!("no job `{key}`")))?;
     let commands = global.command_hints(args.batch_ref.sandbox, &stored.name, &stored.file);
-    let requests = ledger.operator_requests_of_job(stored.id, &key, Clock::real().now()).await?;
-    let entries = ledger.audit_entries_of_job(&stored, &key).await?;
-    if printer.is_json() {
-        let trail = JobTrail { requests: &requests, entries: &entries };
-        printer.print_json(&job_json(&history, trail, &commands, &key));
-    } else {
-        let page = JobPage {
-            history: &history,
-            requests: &requests,
-            entries: &entries,
-            key: &key,
-            folder: output_dir::stored_output_dir(&stored)
-                .map(|folder| folder.display().to_string()),
-        };
-        printer.print_result(&page.render(&stored, &commands));
+    for (index, key) in keys.iter().enumerate() {
+        if index > 0 {
+            printer.print_result("");
+        }
+        print_job(&ledger, &stored, key, &commands, printer).await?;
     }
     ledger.close().await;
     Ok(ExitReason::Done)
+}
+
+/// Returns the error that no video was named, with some that there are.
+async fn missing_key_error(
+    ledger: &Ledger,
+    stored: &StoredBatch,
+) -> Result<CommandError, LedgerError> {
+    let keys = ledger.first_keys(stored.id, KEYS_LISTED_MAX).await?;
+    let keys: Vec<String> = keys.iter().map(|key| format!("`{}`", strip_control(key))).collect();
+    Ok(CommandError::usage(format!(
+        "name the video: callsheet show {} KEY, or --row N; keys: {}",
+        stored.name,
+        keys.join(", ")
+    )))
+}
+
+async fn print_job(
+    ledger: &Ledger,
+    stored: &StoredBatch,
+    key: &str,
+    commands: &CommandHints,
+    printer: &Printer,
+) -> Result<(), CommandError> {
+    let history = ledger.job_history(stored.id, key).await?;
+    let history = history.ok_or_else(|| CommandError::usage(format!("no job `{key}`")))?;
+    let requests = ledger.operator_requests_of_job(stored.id, key, Clock::real().now()).await?;
+    let entries = ledger.audit_entries_of_job(stored, key).await?;
+    if printer.is_json() {
+        let trail = JobTrail { requests: &requests, entries: &entries };
+        printer.print_json(&job_json(&history, trail, commands, key));
+        return Ok(());
+    }
+    let page = JobPage {
+        history: &history,
+        requests: &requests,
+        entries: &entries,
+        key,
+        folder: output_dir::stored_output_dir(stored).map(|folder| folder.display().to_string()),
+    };
+    printer.print_result(&page.render(stored, commands));
+    Ok(())
 }
 
 struct JobPage<'a> {
@@ -144,7 +175,7 @@ impl JobPage<'_> {
 
     fn state_lines(&self) -> Vec<String> {
         let (history, job) = (self.history, &self.history.job);
-        let mut lines = Vec::new();
+        let mut lines = vec![payment_line(&history.submissions)];
         if let Some(reason) = AttentionReason::from_row(&history.job) {
             lines.push(reason.describe().to_owned());
         }
@@ -227,13 +258,47 @@ fn safe_excerpt(text: &str) -> String {
     strip_control(&truncate(text, TEXT_MAX)).into_owned()
 }
 
+/// Returns what the job has cost, as far as it is known.
+fn payment_line(submissions: &[SubmissionRow]) -> String {
+    let outcome = |submission: &&SubmissionRow| SubmissionOutcome::parse(&submission.outcome);
+    let count = |outcomes: &[SubmissionOutcome]| {
+        let is_one = |one: &&SubmissionRow| outcome(one).is_some_and(|it| outcomes.contains(&it));
+        submissions.iter().filter(is_one).count() as u64
+    };
+    let paid = count(&[SubmissionOutcome::Accepted, SubmissionOutcome::Rendered]);
+    let failed = count(&[SubmissionOutcome::RenderFailed]);
+    let unknown = count(&[
+        SubmissionOutcome::Sent,
+        SubmissionOutcome::Uncertain,
+        SubmissionOutcome::Abandoned,
+    ]);
+    let credits: f64 = submissions.iter().filter_map(|submission| submission.credits).sum();
+    let mut parts = Vec::new();
+    if paid > 0 {
+        let credits =
+            if credits > 0.0 { format!(", {credits} credits reported") } else { String::new() };
+        parts.push(format!("paid for: {}{credits}", pluralize(paid, "render")));
+    }
+    if failed > 0 {
+        parts.push(format!("{} failed at AI Studios", pluralize(failed, "render")));
+    }
+    if unknown > 0 {
+        parts.push(format!("{} may have been paid for", pluralize(unknown, "request")));
+    }
+    if parts.is_empty() { "not paid for".to_owned() } else { parts.join("; ") }
+}
+
 fn submission_lines(submission: &SubmissionRow) -> Vec<String> {
     let mut times = vec![format!("begun {}", format_local(submission.begun_at))];
     if let Some(at) = submission.paid_at {
         times.push(format!("paid request {}", format_local(at)));
     }
     if let Some(at) = submission.settled_at {
-        times.push(format!("resolved after {}", format_elapsed(submission.begun_at, at)));
+        let end = match SubmissionOutcome::parse(&submission.outcome) {
+            Some(SubmissionOutcome::Uncertain) => "response lost after",
+            Some(_) | None => "resolved after",
+        };
+        times.push(format!("{end} {}", format_elapsed(submission.begun_at, at)));
     }
     let mut details = vec![format!("tag [cs:{}]", submission.tag)];
     if let Some(id) = &submission.project_id {

@@ -18,7 +18,7 @@ pub(crate) fn describe_estimate(estimate: &RenderEstimate, context: &str) -> Str
         (format_duration(estimate.duration_min), format_duration(estimate.duration_max));
     let duration = if min == max { min } else { format!("{min} to {max}") };
     format!(
-        "{} to render, {} of speech, {duration}, about {}{context}{in_progress}",
+        "{} to render, {} of speech, takes {duration}, about {}{context}{in_progress}",
         pluralize(estimate.videos, "video"),
         format_duration(at_least_one_second(estimate.speech_duration)),
         format_credits(estimate.credits),
@@ -53,7 +53,7 @@ mod tests {
         );
         assert_eq!(
             describe_estimate(&estimate(3, 1, 61_000), " in a real run"),
-            "3 videos to render, 61 s of speech, 60 s to 10 min, about 3 credits in a \
+            "3 videos to render, 61 s of speech, takes 60 s to 10 min, about 3 credits in a \
              real run; 1 in progress"
         );
     }

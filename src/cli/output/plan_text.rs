@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::batch::{Batch, BatchAccess};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::{estimate, sheet_remarks};
-use crate::ledger::{ListedRow, RemovedRow, SkippedRow};
+use crate::ledger::{ListedRow, RemovedRow, SkipReason, SkippedRow};
 use crate::plan::{ConfirmationCause, PayloadChange, Plan, PlanProblem, PlanProblems};
 use crate::session::next_steps::CommandHints;
 use crate::text::{pluralize, strip_control};
@@ -89,6 +89,7 @@ pub(crate) fn summary_lines(plan: &Plan, batch: &Batch, commands: &CommandHints)
     add(removed, rest(counts.removed, listing.removed.len()), "removed");
     let skipped = describe_skipped_rows(&listing.skipped);
     add(skipped, rest(counts.skipped, listing.skipped.len()), "skipped");
+    add(listing.skip_reasons.iter().map(describe_skip_reason).collect(), 0, "");
     // In a new batch every row is new.
     if counts.new > 0 && counts.changed + counts.unchanged + counts.removed > 0 {
         let new = listing.new.iter().map(describe_new).collect();
@@ -141,6 +142,11 @@ fn describe_skipped_rows(skipped: &[SkippedRow]) -> Vec<String> {
         Some(format!("row {}{keys}: skipped, {}{video}", first.row_number, first.reason))
     })
     .collect()
+}
+
+fn describe_skip_reason(reason: &SkipReason) -> String {
+    let videos = pluralize(reason.videos.unsigned_abs(), "video");
+    format!("skipped in all because {}: {videos}", reason.reason)
 }
 
 fn describe_new(row: &ListedRow) -> String {

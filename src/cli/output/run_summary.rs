@@ -74,7 +74,8 @@ fn describe_totals(summary: &RunSummary) -> String {
     let mut parts =
         vec![format!("{} in {}", pluralize(videos, "video"), format_duration(duration))];
     if credits > 0.0 {
-        parts.push(format!("about {}", format_credits(credits)));
+        let context = if summary.is_rehearsal { " in a real run" } else { "" };
+        parts.push(format!("about {}{context}", format_credits(credits)));
     }
     match summary.count_left() {
         0 => {}

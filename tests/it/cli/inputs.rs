@@ -93,7 +93,7 @@ async fn sheet_problems_name_row_and_column_as_in_the_spreadsheet() {
     error: row 3, column A `key`: the key is empty
       help: fill it in; keys must be unique, and the key of a video must not change
     error: row 4, column A `key`: the key `a` is already that of row 2
-      help: keys must be unique
+      help: change one of the two, or delete the row: keys must be unique
     error: row 5: 3 cells where the heading row has 2
       help: put text that contains a comma in quotes
     3 problems in the sheet `s.csv`. Nothing was spent
@@ -138,7 +138,7 @@ async fn an_invalid_template_is_shown_with_its_line_and_a_caret() {
     let template = crate::support::test_cli::TEMPLATE.replace("{{script}}", "{{skript}}");
     office.write("t.json.hbs", &template);
     insta::assert_snapshot!(refusal_message(&office), @r#"
-    error: row 1: there is no column `skript`, which the template needs
+    error: row 1: there is no column `skript`, which the template needs: `{{skript}}`
       help: the nearest: `script`; rename it, or set `columns = { skript = "…" }`
     1 problem in the sheet `s.csv`. Nothing was spent
     "#);

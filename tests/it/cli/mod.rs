@@ -8,6 +8,7 @@ mod demo;
 mod disk;
 mod error_messages;
 mod exit_codes;
+mod first_mistakes;
 mod fixed_rows;
 mod help;
 mod hostile_templates;

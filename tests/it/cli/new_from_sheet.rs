@@ -44,6 +44,7 @@ async fn sheet_of_a_campaign_becomes_a_batch_that_plans_and_runs_without_an_edit
     Created templates/presenter.json.hbs
     Created jobs/spring-campaign.toml, a batch file that you can change
     Next:
+    Then rehearse it, free and without an account: callsheet run jobs/spring-campaign.toml --sandbox
     ");
     assert_eq!(created.stdout, "callsheet plan jobs/spring-campaign.toml\n");
     insta::assert_snapshot!("batch-file", read(&office, "jobs/spring-campaign.toml"));
@@ -54,11 +55,14 @@ async fn sheet_of_a_campaign_becomes_a_batch_that_plans_and_runs_without_an_edit
     5 new, 3 skipped
       row 5 BAG-207/de: skipped, `Script DE` is empty
       row 6 HAT-003/en, HAT-003/de: skipped, `Status` is `On hold`
-    5 videos to render, 16 s of speech, 60 s to 10 min, about 5 credits
+    5 videos to render, 16 s of speech, takes 60 s to 10 min, about 5 credits
     ");
     let again = run_new(&office, &args);
     assert_eq!(again.code, Some(2), "{again:?}");
-    assert_eq!(again.stderr, "error: `jobs/spring-campaign.toml` exists: choose another name\n");
+    assert_eq!(
+        again.stderr,
+        "error: `jobs/spring-campaign.toml` exists: give another name: callsheet new NAME --sheet 'Spring Campaign.csv'\n"
+    );
     let ran = office.run(&["run", "spring-campaign", "--sandbox", "--speed", "3000"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(office.path("jobs/out/spring-campaign-rehearsal/TEA-001-en.mp4").exists());
@@ -78,7 +82,7 @@ async fn uncertain_sheet_is_refused_without_a_terminal_with_the_options_that_dec
     error: 3 questions about the sheet; answer with these options, or accept these guesses with --yes:
       Which column identifies a row? Its cells must differ, and stay the same later
           --key Thing
-      Which column has the `script` of the template?
+      Which column has what the presenter says?
           --column script=Spot
       Which values of `Status` leave a row out? Rows: Legal (1), Ready (1)
           --skip Status=Legal, or --no-skip
@@ -115,7 +119,7 @@ async fn at_a_terminal_each_question_is_asked_and_its_answer_is_written() {
     let mut terminal = TerminalSession::spawn(&mut command);
     terminal.wait_for_text("Which column identifies a row?");
     terminal.answer("1");
-    terminal.wait_for_text("Which column has the `script`");
+    terminal.wait_for_text("Which column has what the presenter says?");
     let ended = terminal.answer_and_wait("Spot");
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let written = read(&office, "jobs/odd.toml");

@@ -25,7 +25,9 @@ fn parse_events(text: &str) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_are_numbered_without_gaps_and_end_with_a_summary() {
-    let office = TestCli::new(3).await;
+    // Slow enough for a poll while a video renders, also on a busy machine.
+    let office =
+        TestCli::with_settings(3, "", |settings| settings.switches.time_scale = 30.0).await;
     let done = office.run(&["run", "b.toml", "--json"]);
     let run_events = parse_events(&done.stdout);
     assert!(run_events.iter().all(|event| event["batch"] == "promo"));
@@ -61,7 +63,7 @@ async fn plan_status_and_preview_print_text_and_json() {
     insta::assert_snapshot!(first.stdout, @"
     promo: 3 videos: 3 to render
     3 new
-    3 videos to render, 1 s of speech, 60 s to 10 min, about 3 credits
+    3 videos to render, 1 s of speech, takes 60 s to 10 min, about 3 credits
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     office.write("s.csv", "key,script\nk000,Hello 0\nk001,Something else\nk003,New\n");
@@ -72,7 +74,7 @@ async fn plan_status_and_preview_print_text_and_json() {
       row 3 k001: `script` changed; paid for before, rendered again
       k002: removed, not in the sheet; its video is kept
       row 4 k003: new
-    2 videos to render, 1 s of speech, 60 s to 10 min, about 2 credits
+    2 videos to render, 1 s of speech, takes 60 s to 10 min, about 2 credits
     ");
     let plan = parse_documents(&office.run(&["plan", "b.toml", "--json", "--offline"]).stdout)
         .pop()

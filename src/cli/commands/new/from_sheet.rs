@@ -16,15 +16,15 @@ use crate::cli::output::printer::Printer;
 use crate::cli::output::{diagnostics, prompt};
 use crate::plan::PlanError;
 use crate::scaffold::{
-    DraftPlaces, QuestionSubject, SetupAnswers, SetupProposal, SetupQuestion, SkipAnswer,
-    batch_name_from_title, choose_template, choose_worksheet, download_link, propose_batch,
-    toml_string, write_new_file,
+    DraftPlaces, NewFileError, QuestionSubject, SetupAnswers, SetupProposal, SetupQuestion,
+    SkipAnswer, batch_name_from_title, choose_template, choose_worksheet, download_link,
+    propose_batch, toml_string, write_new_file,
 };
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::files::sheet_input;
 use crate::sheet::{PreviewSpec, SheetPreview};
-use crate::text::{pluralize, strip_control};
+use crate::text::{nearest_name, pluralize, shell_quote, strip_control, truncate};
 
 /// Other worksheets that are looked at.
 const WORKSHEETS_MAX: usize = 8;
@@ -34,6 +34,10 @@ const HEADING_ROWS_MAX: usize = 10;
 const TRIES_MAX: usize = 3;
 /// Answers that are listed with their numbers.
 const CHOICES_MAX: usize = 20;
+/// Characters of the cell that is shown beside a heading.
+const SAMPLE_CHARS_MAX: usize = 40;
+/// The name of the file that Excel puts beside an open workbook begins with it.
+const LOCK_FILE_PREFIX: &str = "~$";
 
 /// Writes the batch file, and the template if it does not exist.
 pub(super) async fn write_batch(
@@ -42,9 +46,19 @@ pub(super) async fn write_batch(
     printer: &Printer,
 ) -> Result<(), NewBatchError> {
     let is_link = sheet.contains("://");
+    if !is_link {
+        check_sheet_file(sheet)?;
+    }
     let name = choose_name(args, sheet, is_link)?;
     let batch_path = Path::new(JOBS_FOLDER).join(format!("{name}.toml"));
-    ensure_absent(&[&batch_path])?;
+    ensure_absent(&[&batch_path]).map_err(|error| match error {
+        NewFileError::Exists(path) => CommandError::usage(format!(
+            "`{}` exists: give another name: callsheet new NAME --sheet {}",
+            path.display(),
+            shell_quote(sheet)
+        )),
+        NewFileError::Unwritable { .. } => CommandError::usage(error),
+    })?;
     let named_sheet =
         if is_link { download_link(sheet) } else { path_beside_batch(Path::new(sheet)) };
     let worksheets = read_worksheets(args, &batch_path, &named_sheet, printer).await?;
@@ -63,7 +77,31 @@ pub(super) async fn write_batch(
     write_new_file(&batch_path, &text)?;
     printer.status(&format!("Created {batch_file}, a batch file that you can change"));
     print_next_step(printer, &format!("callsheet plan {batch_file}"));
+    printer.status(&format!(
+        "Then rehearse it, free and without an account: callsheet run {batch_file} --sandbox"
+    ));
     Ok(())
+}
+
+/// Rejects a file that does not exist, with the one that was probably meant.
+fn check_sheet_file(sheet: &str) -> Result<(), CommandError> {
+    let path = Path::new(sheet);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if let Some(workbook) = name.strip_prefix(LOCK_FILE_PREFIX) {
+        let message = format!("`{name}` only marks that `{workbook}` is open: use `{workbook}`");
+        return Err(CommandError::usage(message));
+    }
+    if sheet == "-" || path.exists() {
+        return Ok(());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let entries = std::fs::read_dir(folder.unwrap_or(Path::new("."))).into_iter().flatten();
+    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let sheets: Vec<String> =
+        names.filter(|name| batch::has_sheet_extension(Path::new(name))).collect();
+    let hint = nearest_name(&name, sheets.iter().map(String::as_str));
+    let hint = hint.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    Err(CommandError::new(ExitReason::Input, format!("there is no file `{sheet}`{hint}")))
 }
 
 fn choose_name(args: &NewArgs, sheet: &str, is_link: bool) -> Result<BatchName, CommandError> {
@@ -119,11 +157,14 @@ fn choose_worksheet_and_template(
 ) -> Result<(SheetPreview, NewTemplate), NewBatchError> {
     let template = choose_new_template(args, &worksheets)?;
     let chosen = choose_worksheet(worksheets, &template.template, answers);
-    Ok((chosen.ok_or_else(no_rows_error)?, template))
+    Ok((chosen.ok_or_else(|| no_rows_error(args))?, template))
 }
 
-fn no_rows_error() -> CommandError {
-    let message = "the sheet has no rows, or not the row of `--header-row`";
+fn no_rows_error(args: &NewArgs) -> CommandError {
+    let message = match args.header_row {
+        Some(row) => format!("the sheet has no row {row}, which --header-row names"),
+        None => "the sheet is empty: add a row of headings, and a row for each video".to_owned(),
+    };
     CommandError::new(ExitReason::Input, message)
 }
 
@@ -154,7 +195,7 @@ fn decide(
     // Each answer can make others certain.
     loop {
         let proposal = propose_batch(preview, &template.template, &answers);
-        let proposal = check_headings(proposal.ok_or_else(no_rows_error)?)?;
+        let proposal = check_headings(proposal.ok_or_else(|| no_rows_error(args))?)?;
         let is_open = |question: &&SetupQuestion| match (is_asking, args.yes) {
             (true, _) => true,
             (false, true) => !question.is_optional && question.guess.is_none(),
@@ -229,7 +270,10 @@ fn ask(
 ) -> Result<(), CommandError> {
     printer.status(&question.text);
     for (number, choice) in question.choices.iter().take(CHOICES_MAX).enumerate() {
-        printer.status(&format!("  {} {choice}", number + 1));
+        let sample = question.samples.get(number).filter(|sample| !sample.is_empty());
+        let sample = sample.map(|sample| truncate(&strip_control(sample), SAMPLE_CHARS_MAX));
+        let sample = sample.map_or(String::new(), |sample| format!("  ({sample})"));
+        printer.status(&format!("  {} {choice}{sample}", number + 1));
     }
     let guess = question.guess.clone().unwrap_or_default();
     let shown = match (guess.as_str(), question.is_optional) {
@@ -268,7 +312,8 @@ fn unanswered_error(open: &[&SetupQuestion], has_yes: bool) -> CommandError {
         .iter()
         .map(|question| format!("  {}\n      {}", question.text, question.option()))
         .collect();
-    let yes = if has_yes { "" } else { ", or accept these guesses with --yes" };
+    let can_accept = !has_yes && open.iter().all(|question| question.guess.is_some());
+    let yes = if can_accept { ", or accept these guesses with --yes" } else { "" };
     CommandError::usage(format!(
         "{} about the sheet; answer with these options{yes}:\n{}",
         pluralize(open.len() as u64, "question"),

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::batch::BatchName;
+use crate::batch::{BatchName, has_sheet_extension};
 use crate::cli::args::parse_number;
 use crate::cli::output::printer::Printer;
 use crate::plan::PlanError;
@@ -20,6 +20,7 @@ use crate::scaffold::{
 };
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
+use crate::text::shell_quote;
 
 /// Folder of batch files.
 const JOBS_FOLDER: &str = "jobs";
@@ -30,7 +31,7 @@ const DEMO_NAME: &str = "demo";
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  callsheet new --sheet products.xlsx         asks only what it cannot see
+  callsheet new --sheet products.xlsx         asks only what it cannot find
   callsheet new spring                        a sheet to fill in
   callsheet new --demo                        twelve videos to rehearse with
 
@@ -50,13 +51,13 @@ pub(crate) struct NewArgs {
     /// Columns that identify a row, separated by commas
     #[arg(long, value_name = "COLUMN", requires = "sheet", value_delimiter = ',')]
     key: Vec<String>,
-    /// Column for a name in the template
+    /// Column for this name of the template
     #[arg(long, value_name = "NAME=COLUMN", requires = "sheet", value_parser = parse_pair)]
     column: Vec<NamedText>,
     /// Text for a name in the template, the same in all rows
     #[arg(long, value_name = "NAME=TEXT", requires = "sheet", value_parser = parse_pair)]
     set: Vec<NamedText>,
-    /// Cell that leaves its row out
+    /// Leave out the rows with this cell
     #[arg(long, value_name = "COLUMN=CELL", requires = "sheet", value_parser = parse_pair)]
     skip: Vec<NamedText>,
     /// Leave no row out
@@ -126,6 +127,11 @@ pub(crate) async fn run(args: &NewArgs, printer: &Printer) -> ExitReason {
         }
         NewArgs { demo: true, .. } => write_demo(printer),
         NewArgs { sheet: Some(sheet), .. } => from_sheet::write_batch(args, sheet, printer).await,
+        NewArgs { name: Some(name), .. } if has_sheet_extension(Path::new(name)) => {
+            let message =
+                format!("`{name}` is a sheet: callsheet new --sheet {}", shell_quote(name));
+            Err(CommandError::usage(message).into())
+        }
         NewArgs { name: Some(name), .. } => starter::write_batch(args, name, printer),
         NewArgs { name: None, .. } => {
             let message = "name the batch, or give your sheet: callsheet new --sheet FILE";
@@ -154,12 +160,18 @@ fn print_gallery(printer: &Printer) {
 fn write_demo(printer: &Printer) -> Result<(), NewBatchError> {
     let batch_path = Path::new(JOBS_FOLDER).join(format!("{DEMO_NAME}.toml"));
     let sheet_path = batch_path.with_extension("csv");
-    ensure_absent(&[&batch_path, &sheet_path])?;
+    let next = format!("callsheet run {} --sandbox", batch_path.display());
+    ensure_absent(&[&batch_path, &sheet_path]).map_err(|error| match error {
+        NewFileError::Exists(path) => {
+            CommandError::usage(format!("`{}` exists: run it: {next}", path.display()))
+        }
+        NewFileError::Unwritable { .. } => CommandError::usage(error),
+    })?;
     new_template::open(None, &GALLERY[0])?.write(printer)?;
     write_new_file(&sheet_path, DEMO_SHEET)?;
     write_new_file(&batch_path, DEMO_BATCH)?;
     printer.status(&format!("Created {} and {}", batch_path.display(), sheet_path.display()));
-    print_next_step(printer, &format!("callsheet run {} --sandbox", batch_path.display()));
+    print_next_step(printer, &next);
     Ok(())
 }
 

@@ -90,7 +90,7 @@ async fn execute(
     } else if statuses.is_empty() {
         let (arguments, hint) = (ledger_arguments(&location.options), &location.hint);
         printer.print_result(&format!(
-            "no batches yet. Next: callsheet run jobs/NAME.toml{arguments}{hint}"
+            "no batches yet{hint}. Next: callsheet run jobs/NAME.toml{arguments}"
         ));
     } else {
         print_headlines(&statuses, printer);

@@ -20,7 +20,7 @@ use crate::ledger::write::batch_lease_row::HeldLeases;
 pub use crate::ledger::write::staging::compare::ComparedSheet;
 pub use crate::ledger::write::staging::paid::{NewRowContent, PaidTotals, RemovedPaidRow};
 pub use crate::ledger::write::staging::row_lists::{
-    FormerFileName, ListedRow, RemovedRow, SharedFileName, SkippedRow,
+    FormerFileName, ListedRow, RemovedRow, SharedFileName, SkipReason, SkippedRow,
 };
 
 /// The properties of a plan that apply to the whole batch.

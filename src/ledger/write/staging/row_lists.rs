@@ -39,6 +39,15 @@ pub struct SkippedRow {
     pub is_done: bool,
 }
 
+/// How many videos one reason leaves out.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct SkipReason {
+    /// The cell that excludes them, as a message.
+    pub reason: String,
+    /// The videos.
+    pub videos: i64,
+}
+
 /// Rows that would be written to one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedFileName {
@@ -98,6 +107,12 @@ static LIST_SKIPPED_ROWS: Statement = Statement::new(
     from staged where row_change in ('skipped', 'kept') order by position limit $1",
 );
 
+static LIST_SKIP_REASONS: Statement = Statement::new(
+    "-- ledger::list_skip_reasons
+    select coalesce(problem, '') as reason, count(*) as videos
+    from staged where row_change in ('skipped', 'kept') group by 1 order by 2, 1 limit $1",
+);
+
 impl ComparedSheet {
     /// Returns the finished videos whose files have a former name, in the order of the sheet.
     pub async fn list_former_file_names(&mut self) -> Result<Vec<FormerFileName>, LedgerError> {
@@ -118,5 +133,10 @@ impl ComparedSheet {
     /// Returns up to `max` skipped rows in the order of the sheet.
     pub async fn list_skipped_rows(&mut self, max: u32) -> Result<Vec<SkippedRow>, LedgerError> {
         Ok(self.staging.db.fetch_all(&LIST_SKIPPED_ROWS, binds![max]).await?)
+    }
+
+    /// Returns up to `max` reasons why rows are skipped, the rarest first.
+    pub async fn list_skip_reasons(&mut self, max: u32) -> Result<Vec<SkipReason>, LedgerError> {
+        Ok(self.staging.db.fetch_all(&LIST_SKIP_REASONS, binds![max]).await?)
     }
 }
