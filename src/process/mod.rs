@@ -11,6 +11,7 @@ mod group;
 mod owner;
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -58,6 +59,43 @@ pub enum CommandFailure {
     /// The operating system lost it.
     #[error("has no known exit status")]
     StatusUnknown,
+}
+
+/// Checks that a program can be started from the current folder, without starting it.
+///
+/// # Errors
+/// It does not exist, or this user may not execute it. Never on Windows, where its name may lack an
+/// ending.
+pub fn check_program(program: &str) -> Result<(), CommandFailure> {
+    if cfg!(windows) {
+        return Ok(());
+    }
+    let paths: Vec<PathBuf> = match program.contains('/') {
+        true => vec![PathBuf::from(program)],
+        false => {
+            let folders = std::env::var_os("PATH").unwrap_or_default();
+            std::env::split_paths(&folders).map(|folder| folder.join(program)).collect()
+        }
+    };
+    let mut files = paths.into_iter().filter(|path| path.is_file()).peekable();
+    if files.peek().is_none() {
+        return Err(CommandFailure::NotFound);
+    }
+    match files.any(|path| is_executable(&path)) {
+        true => Ok(()),
+        false => Err(CommandFailure::NotExecutable),
+    }
+}
+
+#[cfg(unix)]
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata().is_ok_and(|file| file.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_executable(_: &Path) -> bool {
+    true
 }
 
 /// A command that a batch file names.

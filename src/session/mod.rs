@@ -15,7 +15,7 @@ pub(crate) mod batch_headline;
 mod batch_run;
 pub(crate) mod batch_status;
 pub(crate) mod check_finding;
-mod delivery;
+pub(crate) mod delivery;
 pub(crate) mod error;
 pub(crate) mod event;
 pub(crate) mod exit_code;

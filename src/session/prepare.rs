@@ -19,6 +19,7 @@ use crate::session::account::account_catalog;
 use crate::session::account::account_catalog::CatalogSource;
 use crate::session::account::target;
 use crate::session::account::target::{RehearsalOptions, RunTarget};
+use crate::session::delivery::ensure_command_exists;
 use crate::session::error::{
     CommandError, cause_of_plan_error, exit_for_plan_error, plan_error_messages,
 };
@@ -151,6 +152,7 @@ pub(crate) async fn resolve_targets(
     }
     let mut targets: Vec<Arc<RunTarget>> = Vec::new();
     for ParsedBatch { batch, .. } in batches {
+        ensure_command_exists(batch)?;
         let target = RunTarget::for_batch(batch).await?;
         let known = targets.iter().find(|known| known.is_same_account(&target)).cloned();
         targets.push(known.unwrap_or_else(|| Arc::new(target)));

@@ -171,6 +171,26 @@ fn handed_keys(office: &TestCli) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_does_not_exist_is_noticed_before_anything_is_paid_for() {
+    let office = TestCli::new(1).await;
+    office.write("not-executable.sh", "");
+    for (program, failure) in [
+        ("./publish.sh", "does not exist"),
+        ("no-such-program", "does not exist"),
+        ("./not-executable.sh", "is not executable"),
+    ] {
+        write_settings(&office, &format!("[on_done]\ncommand = ['{program}']"));
+        let refused = office.run(&["run", "b.toml"]);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        let message = format!("`{program}`, the command of `[on_done]`, {failure}");
+        assert!(refused.stderr.contains(&message), "{refused:?}");
+        let checked = office.run(&["check", "b.toml"]);
+        assert!(checked.stdout.contains(&message), "{checked:?}");
+        assert_eq!(office.sandbox.render_count(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_finished_video_is_handed_over_once_and_a_failure_renders_nothing_again() {
     let office = TestCli::new(3).await;
     write_settings(&office, APPEND);

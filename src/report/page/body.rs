@@ -70,9 +70,13 @@ fn page_header(page: &ReportPage<'_>, timeline: &RunTimeline) -> Markup {
             (progress_lead(page.status))
             @if let Some(run) = &timeline.run {
                 p .muted {
-                    "Last paying run: run " (run.id) ", " (format_time(page, timeline.started_at)) ", "
-                    (format_duration(timeline.duration())) ", "
-                    (pluralize(run.submitted.unsigned_abs(), "paid request"))
+                    @let (run_label, request) = match page.rehearsal {
+                        true => ("Last run that rendered", "request"),
+                        false => ("Last paying run", "paid request"),
+                    };
+                    (run_label) ": run " (run.id) ", " (format_time(page, timeline.started_at))
+                    ", " (format_duration(timeline.duration())) ", "
+                    (pluralize(run.submitted.unsigned_abs(), request))
                     @if let Some(ending) = &run.ending { ", " (ending.as_str()) }
                 }
             }

@@ -15,10 +15,28 @@ use tokio_util::sync::CancellationToken;
 use crate::batch::{Batch, OnDoneSettings};
 use crate::clock::Clock;
 use crate::ledger::{BatchLease, DeliveryCounts, DeliveryResult, LedgerError, ReviewItem};
-use crate::process::ForeignCommand;
+use crate::process::{ForeignCommand, check_program};
 use crate::runner::StopSignal;
 use crate::session::delivery::delivery_input::DeliveryInput;
+use crate::session::error::CommandError;
 use crate::session::event::{SessionEvent, SessionObserver};
+
+/// Checks that the command of `[on_done]` exists, before any video is paid for.
+///
+/// # Errors
+/// It does not exist, or is not executable.
+pub(crate) fn ensure_command_exists(batch: &Batch) -> Result<(), CommandError> {
+    let settings = batch.on_done.iter();
+    for program in settings.filter_map(|on_done| on_done.command.first()) {
+        check_program(program).map_err(|failure| {
+            CommandError::usage(format!(
+                "`{program}`, the command of `[on_done]`, {failure}; a relative path begins in the folder \
+                 where callsheet is started"
+            ))
+        })?;
+    }
+    Ok(())
+}
 
 /// Commands that work at once.
 const PARALLEL_MAX: u32 = 4;

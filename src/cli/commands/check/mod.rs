@@ -33,6 +33,7 @@ use crate::session::account::credentials::CredentialQuery;
 use crate::session::account::credentials_file;
 use crate::session::account::target;
 use crate::session::check_finding::{CheckFinding, FindingGrade, exit_for_findings};
+use crate::session::delivery::ensure_command_exists;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::files::{output_dir, overwrite_guard};
@@ -102,6 +103,13 @@ async fn execute(
     if let Some(batch) = &batch {
         findings.extend(check_files(batch));
         findings.extend(check_accesses(batch));
+        if let Err(error) = ensure_command_exists(batch) {
+            findings.push(CheckFinding::fail(
+                error.exit(),
+                "on_done",
+                error.message().unwrap_or_default(),
+            ));
+        }
         findings.extend(check_notification_addresses(batch).await);
         let folder = output_dir::output_dir(batch, args.sandbox);
         if let Err(error) = overwrite_guard::ensure_inputs_are_not_reports(batch, &folder) {
