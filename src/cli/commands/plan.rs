@@ -42,7 +42,7 @@ With credentials, the models, clothes, workspaces and templates that the batch
 names are compared with the account's (free, at most once a day). No command of
 the batch file is run; --ask lets `user_key_command` run for this comparison.")]
 pub(crate) struct PlanArgs {
-    /// Batch file
+    /// Batch file or name
     #[arg(value_parser = batch_file_parser())]
     batch: PathBuf,
     /// Plan a rehearsal, with its own ledger

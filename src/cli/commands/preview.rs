@@ -36,7 +36,7 @@ Examples:
 The tag and the fields of the request itself are added at submission. A
 storyboard shows changed scenes beside the previous version, and marks problems.")]
 pub(crate) struct PreviewArgs {
-    /// Batch file
+    /// Batch file or name
     #[arg(required_unless_present = "schema")]
     #[arg(value_parser = batch_file_parser())]
     batch: Option<PathBuf>,

@@ -34,7 +34,7 @@ Example: callsheet rename jobs/spring.toml
 With --json: {\"renamed\": [{\"key\": …, \"from\": …, \"to\": …}], \"kept\": [{\"key\": …,
 \"file\": …, \"reason\": …}]}.")]
 pub(crate) struct RenameArgs {
-    /// Batch file
+    /// Batch file or name
     #[arg(value_parser = batch_file_parser())]
     batch: PathBuf,
     /// Use the ledger of rehearsals

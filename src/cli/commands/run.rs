@@ -36,7 +36,7 @@ Examples:
   callsheet run jobs/spring.toml --limit 3          render three
   callsheet run jobs/*.toml --yes                   several batches, unattended")]
 pub(crate) struct RunArgs {
-    /// Batch files; those of one account share its rates
+    /// Batch files or names; those of one account share its rates
     #[arg(value_name = "BATCH", required = true, value_parser = batch_file_parser())]
     batches: Vec<PathBuf>,
     /// Rehearse (free), with its own ledger and folder

@@ -65,7 +65,7 @@ or disk, 2 setting, 4 batch file, sheet or template, 5 AI Studios unavailable,
 With --json: {\"exit\": …, \"findings\": [{grade, topic, words, todo}], \"settings\":
 [{name, value, from}], \"vendor\": [{key, value, from, why}]}.")]
 pub(crate) struct CheckArgs {
-    /// Batch file
+    /// Batch file or name
     #[arg(value_parser = batch_file_parser())]
     batch: Option<PathBuf>,
     /// Send no request to AI Studios
