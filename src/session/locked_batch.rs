@@ -88,8 +88,8 @@ pub(crate) async fn describe_former_death(
     let last = ledger.runs(Some(batch), 1).await?.pop();
     Ok(last.filter(|last| last.run.ending.is_none()).map(|last| {
         format!(
-            "the run that began at {} died: it was killed, it crashed, or the power failed. \
-             Everything it recorded is here, and this run continues it",
+            "the run that began at {} was interrupted: it was killed, it crashed, or the power failed; \
+             this run continues it",
             format_local(last.run.started_at)
         )
     }))

@@ -193,7 +193,7 @@ impl HeadingCheck<'_> {
                     continue;
                 }
                 let message = format!(
-                    "there is no column `{}`, which `columns` gives to `{name}`",
+                    "there is no column `{}`, which the batch file names for `{name}`",
                     shorten_for_message(heading)
                 );
                 let help = missing_column_help(self.headings, self.is_text, heading, None);

@@ -160,7 +160,7 @@ async fn run_after_one_that_died_says_so() {
         for died in [true, false] {
             let ended = cli.run(continued);
             assert_eq!(ended.code, Some(0), "{ended:?}");
-            let message = "died: it was killed, it crashed, or the power failed";
+            let message = "was interrupted: it was killed, it crashed, or the power failed";
             assert_eq!(ended.stderr.contains(message), died, "{continued:?}: {}", ended.stderr);
         }
         assert_eq!(cli.assert_guarantees(2), ["done"; 2]);

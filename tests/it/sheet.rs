@@ -246,15 +246,15 @@ fn all_heading_problems_are_reported_at_once() {
       help: give each a heading, or delete the column in the spreadsheet
     row 1, column F `Script`: column B has this heading too
       help: rename one of the two, or delete it
-    row 1: there is no column `Skript`, which `columns` gives to `script`
+    row 1: there is no column `Skript`, which the batch file names for `script`
       help: the nearest: `Script`
     row 1, column E `Heading`: `columns` gives this column to both `name` and `title`
       help: keep one of the two in the batch file
     row 1, column H `Note`: `columns` gives the name `Note` to another column as well
       help: rename this column, or change `columns`
-    row 1: there is no column `headline`, which the template needs
+    row 1: there is no column `headline`, which the template needs: `{{headline}}`
       help: the nearest: `Heading`; rename it, or set `columns = { headline = "…" }`
-    row 1: there is no column `Voice`, which the template needs
+    row 1: there is no column `Voice`, which the template needs: `{{Voice}}`
       help: the columns are: `SKU`, `Script`, `Heading`, `Script`, `Text`, `Note`, `video` …
     row 1: there is no column `lang`, which `key` names
       help: the columns are: `SKU`, `Script`, `Heading`, `Script`, `Text`, `Note`, `video` …
@@ -304,7 +304,7 @@ fn ambiguous_headings_are_reported() {
     ");
     let twice = SheetOptions { required: &["script", "SCRIPT"], ..NO_OPTIONS };
     insta::assert_snapshot!(describe_sheet("Script,id\n1,2\n", &twice), @r#"
-    row 1: there is no column `SCRIPT`, which the template needs
+    row 1: there is no column `SCRIPT`, which the template needs: `{{SCRIPT}}`
       help: the nearest: `Script`; rename it, or set `columns = { SCRIPT = "…" }`
     "#);
 }
@@ -328,7 +328,7 @@ fn marked_rows_are_skipped_in_their_position() {
     1 => 2["1", "a", ""]
     2 => 3["2", "a", "Done"]
     row 4, column A `id`: the key `1` is already that of row 2
-      help: keys must be unique
+      help: change one of the two, or delete the row: keys must be unique
     3 skipped 5["3", "b", "later"]
      skipped 6["", "c", "x"]
     row 7: 4 cells where the heading row has 3
@@ -443,10 +443,10 @@ fn invalid_rows_are_reported_and_the_others_are_read() {
     row 9, column A `id`: the key is empty
       help: fill it in; keys must be unique, and the key of a video must not change
     row 10, column A `id`: the key `1` is already that of row 2
-      help: keys must be unique
+      help: change one of the two, or delete the row: keys must be unique
     café => 11["café", "decomposed", ""]
     row 12, column A `id`: the key `café` is already that of row 11
-      help: keys must be unique
+      help: change one of the two, or delete the row: keys must be unique
     row 13, column B `Script`: the text is not UTF-8, so it would be garbled
       help: in the spreadsheet, save it as "CSV UTF-8"
     row 14, column B `Script`: a quote opens here and is never closed, so the rest of the sheet is lost
@@ -464,7 +464,7 @@ fn keys_consist_of_columns_or_of_a_hash_of_the_row() {
       help: fill it in; keys must be unique, and the key of a video must not change
     a/de => 5["a", "de"]
     row 6, column A `id`: the key `a/de` is already that of row 5
-      help: keys must be unique
+      help: change one of the two, or delete the row: keys must be unique
     "#);
     let none = SheetOptions::default();
     insta::assert_snapshot!(describe_sheet("id,lang\na,en\nae,n\na,en\nA,en\n", &none), @r#"
@@ -513,7 +513,7 @@ fn a_group_has_one_key_that_no_other_group_has() {
       help: all rows of a group need the same key, since they make one video
     3 => 5["c", "3"]
     row 7, column B `id`: the key `1` is already that of row 2
-      help: keys must be unique
+      help: change one of the two, or delete the row: keys must be unique
     row 8, column B `id`: the key is empty
       help: fill it in; keys must be unique, and the key of a video must not change
     "#);
@@ -580,7 +580,7 @@ fn numbered_columns_make_a_list() {
     assert_eq!(columns("Sku,Script 10,SCRIPT2,script-01,Scripts 3"), [3, 2, 1]);
     assert_eq!(columns("sku,script,script_1,script_2,x"), Vec::<usize>::new());
     insta::assert_snapshot!(describe_sheet("sku,scrpt_1,scrpt_2\n1,2,3\n", &ask), @"
-    row 1: there is no column `script`, which the template needs
+    row 1: there is no column `script`, which the template needs: `{{script}}`
       help: the nearest: `scrpt_1`, `scrpt_2`; call them `script_1`, `script_2` …
     ");
 }
@@ -604,9 +604,9 @@ fn headings_below_a_title_are_found_and_suggested() {
       help: set `header_row` to the row of the headings
     ");
     insta::assert_snapshot!(describe_sheet("a,b\nsku,x\nA1,Hi\n", &ask), @"
-    row 1: there is no column `script`, which the template needs
+    row 1: there is no column `script`, which the template needs: `{{script}}`
       help: the columns are: `a`, `b`
-    row 1: there is no column `headline`, which the template needs
+    row 1: there is no column `headline`, which the template needs: `{{headline}}`
       help: the columns are: `a`, `b`
     row 1: there is no column `sku`, which `key` names
       help: the columns are: `a`, `b`
@@ -623,10 +623,10 @@ fn keys_that_look_the_same_are_duplicates_and_shortened_numbers_are_warnings() {
       help: the two differ only in invisible characters, or in the kind of a hyphen or a blank: type one of them again
     TEA‑002 => 4["TEA‑002", "c"]
     row 5, column A `id`: the key `TEA‑002` is already that of row 4
-      help: keys must be unique
+      help: change one of the two, or delete the row: keys must be unique
     TEA-003 => 6["TEA-003", "e"]
     row 7, column A `id`: the key `TEA-003` is already that of row 6
-      help: keys must be unique
+      help: change one of the two, or delete the row: keys must be unique
     TEA 4 => 8["TEA 4", "g"]
     row 9, column A `id`: the key `TEA  4` looks like that of row 8
       help: the two differ only in invisible characters, or in the kind of a hyphen or a blank: type one of them again
@@ -653,7 +653,7 @@ fn keys_that_look_the_same_are_duplicates_and_shortened_numbers_are_warnings() {
 fn an_uncertain_delimiter_is_reported() {
     let ask = SheetOptions { required: &["script"], ..SheetOptions::default() };
     insta::assert_snapshot!(describe_sheet("id/script\n1/Hi\n", &ask), @"
-    row 1: there is no column `script`, which the template needs
+    row 1: there is no column `script`, which the template needs: `{{script}}`
       help: there is only one column, `id/script`; separate cells by commas, semicolons, tabs or pipes
     ");
 }

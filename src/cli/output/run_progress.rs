@@ -224,7 +224,7 @@ impl RunProgress {
                 Some(format!("{}: {}; retrying", strip_control(key), strip_control(message)))
             }
             RunEvent::Uncertain { key, message } => Some(format!(
-                "{}: no response ({}); checking AI Studios before resubmitting{}",
+                "{}: {}; {}",
                 strip_control(key),
                 strip_control(message),
                 self.quiet_wait_note()
@@ -271,9 +271,10 @@ impl RunProgress {
     fn quiet_wait_note(&self) -> String {
         match self.quiet_wait {
             Some(wait) => {
-                format!("; without evidence, resubmitted after about {}", format_duration(wait))
+                let wait = format_duration(wait);
+                format!("checking AI Studios; without evidence, resubmitted after about {wait}")
             }
-            None => "; the next run checks AI Studios before resubmitting".to_owned(),
+            None => "the next run checks AI Studios before resubmitting".to_owned(),
         }
     }
 

@@ -202,12 +202,15 @@ pub(super) fn check_url(
         UrlForm::WithoutScheme => {
             let url = truncate_quoted(url);
             findings
-                .add_problem(pointer, format!("`{url}` is no web address: `https://` is missing"))
+                .add_problem(
+                    pointer,
+                    format!("`{url}` is not a web address: `https://` is missing"),
+                )
                 .set_help(format!("write `https://{}`", url.trim_start_matches('/')));
             return;
         }
         UrlForm::NoAddress => {
-            let message = format!("`{}` is no web address", truncate_quoted(url));
+            let message = format!("`{}` is not a web address", truncate_quoted(url));
             findings
                 .add_problem(pointer, message)
                 .set_help("upload the file and use its https URL");

@@ -74,7 +74,7 @@ async fn an_address_without_a_scheme_is_a_problem_with_row_and_column() {
         "key,script,logo\na,One,www.example.com/logo.png\nb,Two,logo.png\nc,Three,/images/logo.png\n",
     );
     insta::assert_snapshot!(plan_messages(&office, 4), @r#"
-      × row 2, column C `logo`: `www.example.com/logo.png` is no web address:
+      × row 2, column C `logo`: `www.example.com/logo.png` is not a web address:
       │ `https://` is missing
        ╭─[t.json.hbs:6:47]
      5 │       "clothId": "B1"}],
@@ -84,7 +84,7 @@ async fn an_address_without_a_scheme_is_a_problem_with_row_and_column() {
      7 │       "height": 9, "model": {"ai_name": "M1", "emotion": "B1"}}]
        ╰────
       help: write `https://www.example.com/logo.png`
-      × row 3, column C `logo`: `logo.png` is no web address
+      × row 3, column C `logo`: `logo.png` is not a web address
        ╭─[t.json.hbs:6:47]
      5 │       "clothId": "B1"}],
      6 │     "clips": [{"type": "image", "source_url": "{{logo}}", "layer": 0}, {"id": "a", "type": "aiModel", "layer": 1, "top": 0, "left": 0, "width": 9,
