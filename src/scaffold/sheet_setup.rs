@@ -207,7 +207,9 @@ impl<'s> SheetSetup<'s> {
         let candidates = self.columns.with_role(ColumnRole::Key);
         let Some(obvious) = candidates.first() else { return String::new() };
         let fault = self.columns.key_fault(&obvious.heading);
-        fault.map_or_else(String::new, |fault| format!("`{}` cannot: {fault}. ", obvious.heading))
+        fault.map_or_else(String::new, |fault| {
+            format!("`{}` cannot be the key: {fault}. ", obvious.heading)
+        })
     }
 
     fn sample_cells(&self) -> Vec<String> {

@@ -31,13 +31,15 @@ pub(crate) async fn find_row_keys(
     stored: &StoredBatch,
     part: &str,
 ) -> Result<Vec<String>, CommandError> {
-    let variants = ledger.first_keys(stored.id, KEYS_COMPARED_MAX).await?;
     let is_variant = |key: &String| key.strip_prefix(part).is_some_and(|end| end.starts_with('/'));
-    let variants: Vec<String> = variants.into_iter().filter(is_variant).collect();
-    match variants.is_empty() {
-        true => Ok(vec![find_job_key(ledger, stored, part).await?]),
-        false => Ok(variants),
+    let found = ledger.keys_containing(stored.id, part).await?;
+    // A key of its own is not that of a row with variants.
+    if found.len() < 2 || !found.iter().all(is_variant) {
+        return Ok(vec![find_job_key(ledger, stored, part).await?]);
     }
+    let keys = ledger.first_keys(stored.id, KEYS_COMPARED_MAX).await?;
+    let variants: Vec<String> = keys.into_iter().filter(is_variant).collect();
+    Ok(if variants.len() < found.len() { found } else { variants })
 }
 
 /// Returns why no key contains `part`: its row is skipped or invalid, or it was misspelt.

@@ -58,6 +58,9 @@ async fn show_answers_for_rows_with_languages_for_skipped_rows_and_without_a_key
     for line in ["A-1/en (row 2 of p): done", "A-1/de (row 2 of p): done", "  paid for: 1 render"] {
         assert!(shown.stdout.lines().any(|shown| shown == line), "{shown:?}");
     }
+    let one = office.run(&["show", "p", "A-1/de", "--sandbox"]);
+    assert!(one.stdout.starts_with("A-1/de (row 2 of p): done\n"), "{one:?}");
+    assert!(!one.stdout.contains("A-1/en (row"), "{one:?}");
     let skipped = "`A-2/en` has no video: row 3 is skipped; `callsheet plan` says why";
     assert_refused(&office, &["show", "p", "A-2/en", "--sandbox"], 2, skipped);
     let keys = "callsheet show p KEY, or --row N; keys: `A-1/en`, `A-1/de`";
@@ -108,7 +111,8 @@ async fn the_longest_text_is_what_the_presenter_says_and_a_key_with_gaps_is_name
         "p.csv",
         &format!("Ref,Headline copy,VO copy,Go?\nA,New,{spoken},yes\n,New,{spoken} again,no\n"),
     );
-    let fault = "`Ref` cannot: its cell in row 3 is empty. Which column identifies a row?";
+    let fault =
+        "`Ref` cannot be the key: its cell in row 3 is empty. Which column identifies a row?";
     assert_refused(&office, &["new", "--sheet", "p.csv"], 2, fault);
     let created = office.run(&["new", "--sheet", "p.csv", "--key", "VO copy"]);
     assert!(created.stderr.contains("script: VO copy\n"), "{created:?}");
