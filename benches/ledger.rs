@@ -231,7 +231,7 @@ async fn print_resume_time(file: &Path) {
 
 /// Marks 99 of 100 jobs as done with SQL, since driving them there would take hours.
 async fn mark_most_jobs_done(file: &Path) -> i64 {
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    let options = sqlx_sqlite::SqliteConnectOptions::new().filename(file);
     let mut db = options.connect().await.expect("the ledger is there");
     sqlx::raw_sql(
         "begin; drop trigger state_follows_its_arrows; drop trigger tally_moves;

@@ -25,8 +25,8 @@ use callsheet::sheet::{Sheet, SheetSpec};
 use handlebars::{Handlebars, handlebars_helper};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
+use sqlx_sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 handlebars_helper!(default: |*values| values.into_iter().find(|v| !v.is_null()).cloned());
 handlebars_helper!(upper: |text: str| text.to_uppercase());

@@ -180,7 +180,7 @@ async fn jobs_are_filtered_by_state_cause_and_cell() {
 async fn a_stalled_render_is_shown_with_its_command() {
     let cli = mixed_outcomes().await;
     let url = format!("sqlite://{}", cli.path("callsheet.db").display());
-    let mut db = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let mut db = sqlx_sqlite::SqliteConnection::connect(&url).await.unwrap();
     sqlx::raw_sql(
         "update job set state = 'rendering', rendering_at = 1, stalled = 1, progress = 42, \
          moved_at = 1 where key = 'k001'",

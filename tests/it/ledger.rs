@@ -51,7 +51,7 @@ fn with_moved_name(template: &str) -> String {
 }
 
 async fn query_count(file: &Path, query: &'static str) -> i64 {
-    let mut db = sqlx::sqlite::SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+    let mut db = sqlx_sqlite::SqliteConnectOptions::new().filename(file).connect().await.unwrap();
     let count = sqlx::query_scalar(query).fetch_one(&mut db).await.unwrap();
     db.close().await.unwrap();
     count
@@ -140,7 +140,7 @@ async fn spell_as_format_1(file: &Path, template: &str) {
     let names = vec!["script".to_owned(), "note".to_owned()];
     let columns = ColumnMapping { names, ..ColumnMapping::default() };
     let mut merger = PayloadMerger::new(&template, &columns);
-    let mut db = sqlx::sqlite::SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+    let mut db = sqlx_sqlite::SqliteConnectOptions::new().filename(file).connect().await.unwrap();
     for (row, record) in csv::Reader::from_reader(SHEET.as_bytes()).records().enumerate() {
         let cells: Vec<String> = record.unwrap().iter().map(str::to_owned).collect();
         let payload = merger.merge(std::slice::from_ref(&cells)).unwrap();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use callsheet::ledger::{Durability, Ledger};
 use sqlx::ConnectOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx_sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use crate::support::postgres_server::TestDatabase;
 

@@ -92,7 +92,7 @@ async fn large_ledger(rows: usize) -> TestCli {
     cli.write("s.csv", &format!("key,script,headline,language\n{}", lines.collect::<String>()));
     assert_eq!(cli.run(&["run", "b.toml", "--limit", "0"]).code, Some(8));
     let url = format!("sqlite://{}", cli.path("callsheet.db").display());
-    let mut db = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let mut db = sqlx_sqlite::SqliteConnection::connect(&url).await.unwrap();
     let paid = "1760000000000 + j.position * 2000";
     let took = "60000 + (j.position * 7919) % 240000";
     let statements = format!(

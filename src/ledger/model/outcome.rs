@@ -2,10 +2,12 @@
 //!
 //! Pure. The texts are those of the schema's CHECK constraints.
 
-use strum::{EnumString, IntoStaticStr};
+use strum::{EnumString, FromRepr, IntoStaticStr};
+
+use crate::ledger::store::decode_column::decode_column;
 
 /// Whether a ready job has a free draft.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRepr)]
 #[repr(i64)]
 pub(in crate::ledger) enum DraftStatus {
     /// No draft.
@@ -15,6 +17,10 @@ pub(in crate::ledger) enum DraftStatus {
     /// A draft that AI Studios is still generating.
     Generating = 2,
 }
+
+decode_column!(DraftStatus, i64, |number: i64| {
+    DraftStatus::from_repr(number).ok_or_else(|| format!("no status of a draft: {number}"))
+});
 
 /// The outcome of a submission so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]

@@ -6,10 +6,11 @@
 
 use strum::{EnumString, IntoStaticStr};
 
+use crate::ledger::store::decode_column::decode_column;
+
 /// The reason for the check. Without one, the response was lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
-#[sqlx(rename_all = "kebab-case", type_name = "text")]
 pub enum RecheckReason {
     /// AI Studios declined the request for good.
     Declined,
@@ -35,3 +36,5 @@ impl RecheckReason {
         }
     }
 }
+
+decode_column!(RecheckReason, String, |text: String| text.parse::<RecheckReason>());

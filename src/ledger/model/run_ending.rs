@@ -1,18 +1,22 @@
 //! How a run ended. Pure; the texts are those that the ledger stores.
 
+use strum::{EnumString, IntoStaticStr};
+
+use crate::ledger::store::decode_column::decode_column;
+
 /// The end of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
-#[sqlx(rename_all = "lowercase", type_name = "text")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum RunEnding {
     /// Nothing was left to do, or nothing more could be done.
     Ended,
     /// Stopped by a signal.
     Interrupted,
     /// A command of the operator, such as `retry`, used the batch.
-    #[sqlx(rename = "by hand")]
+    #[strum(serialize = "by hand")]
     ByHand,
     /// It stopped before its first request.
-    #[sqlx(rename = "not begun")]
+    #[strum(serialize = "not begun")]
     NotBegun,
     /// Killed, or the power failed; recorded by the next run.
     Died,
@@ -21,12 +25,8 @@ pub enum RunEnding {
 impl RunEnding {
     /// Returns the stored text.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ended => "ended",
-            Self::Interrupted => "interrupted",
-            Self::ByHand => "by hand",
-            Self::NotBegun => "not begun",
-            Self::Died => "died",
-        }
+        self.into()
     }
 }
+
+decode_column!(RunEnding, String, |text: String| text.parse::<RunEnding>());

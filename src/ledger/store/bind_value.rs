@@ -3,8 +3,8 @@
 //! Nulls keep their type, because PostgreSQL plans a statement by the types of its parameters.
 
 use sqlx::Arguments;
-use sqlx::postgres::PgArguments;
-use sqlx::sqlite::SqliteArguments;
+use sqlx_postgres::PgArguments;
+use sqlx_sqlite::SqliteArguments;
 
 use crate::ledger::model::outcome::DraftStatus;
 use crate::ledger::model::run_ending::RunEnding;

@@ -129,7 +129,7 @@ impl Ledger {
         stamp_backup(&half, now).await?;
         finalize_copy(&half, target).map_err(|_| failed("the copy could not be renamed"))?;
         // A backup that cannot be opened is worthless: find out now.
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(target).read_only(true);
+        let options = sqlx_sqlite::SqliteConnectOptions::new().filename(target).read_only(true);
         options.connect().await?.close().await?;
         Ok(())
     }
@@ -152,7 +152,7 @@ impl Ledger {
 
 /// Records in a backup that it may be behind its ledger.
 async fn stamp_backup(half: &Path, now: Timestamp) -> Result<(), LedgerError> {
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(half);
+    let options = sqlx_sqlite::SqliteConnectOptions::new().filename(half);
     let mut db = StoreConnection::Sqlite(options.connect().await?);
     let detail = format!("it is the backup of {now:.0}");
     let found = GapFinding { detail: &detail, at: now.as_millisecond() };

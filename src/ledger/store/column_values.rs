@@ -1,8 +1,8 @@
 //! A row whose columns are not known in advance, for the export.
 
-use sqlx::postgres::PgRow;
-use sqlx::sqlite::SqliteRow;
 use sqlx::{Column, FromRow, Row, TypeInfo, ValueRef};
+use sqlx_postgres::PgRow;
+use sqlx_sqlite::SqliteRow;
 
 /// The value of one column.
 #[derive(Clone, Debug, PartialEq)]

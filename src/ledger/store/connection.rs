@@ -7,10 +7,10 @@ use std::ops::ControlFlow;
 
 use futures_util::TryStreamExt;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{AssertSqlSafe, Connection, FromRow, Postgres, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, Connection, FromRow, Transaction};
+use sqlx_postgres::{PgArguments, PgConnection, PgRow, Postgres};
+use sqlx_sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
 
 use crate::ledger::store::bind_value::{BindValue, postgres_arguments, sqlite_arguments};
 use crate::ledger::store::server_readers::{ServerReaders, is_temporary};

@@ -7,8 +7,9 @@
 
 use std::path::Path;
 
+use sqlx::Connection;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{Connection, SqliteConnection};
+use sqlx_sqlite::SqliteConnection;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::store::open::{open_error, query_integer, sqlx_open_error};

@@ -1,6 +1,6 @@
 //! What an error of a PostgreSQL server means for the caller: one reaction for each kind.
 
-use sqlx::postgres::PgDatabaseError;
+use sqlx_postgres::PgDatabaseError;
 
 /// The index that keeps two batches from changing one project at the same time.
 const EXCLUSIVE_PROJECT_INDEX: &str = "submission_holds";

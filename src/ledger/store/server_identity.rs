@@ -8,7 +8,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sqlx::postgres::PgConnection;
+use sqlx_postgres::PgConnection;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::gap_reason::GapReason;

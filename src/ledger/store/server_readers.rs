@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx_postgres::PgPool;
 use tokio::time::Instant;
 
 use crate::ledger::store::server_fault::{ServerFault, server_fault};

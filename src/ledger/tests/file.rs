@@ -42,7 +42,7 @@ async fn database_of_another_program_and_newer_ledger_are_rejected() {
         ("new.db", "pragma application_id = 1128352844; pragma user_version = 99", "newer"),
     ] {
         let path = dir.path().join(name);
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+        let options = sqlx_sqlite::SqliteConnectOptions::new().filename(&path);
         let mut db = sqlx::ConnectOptions::connect(&options.create_if_missing(true)).await.unwrap();
         sqlx::raw_sql(make).execute(&mut db).await.unwrap();
         sqlx::Connection::close(db).await.unwrap();
@@ -66,7 +66,7 @@ async fn interrupted_creation_of_a_ledger_is_completed() {
         if cut_off != marked {
             open_ledger(&dir).await.close().await;
         }
-        let options = sqlx::sqlite::SqliteConnectOptions::new()
+        let options = sqlx_sqlite::SqliteConnectOptions::new()
             .filename(dir.path().join("l.db"))
             .create_if_missing(true);
         let mut db = sqlx::ConnectOptions::connect(&options).await.unwrap();
@@ -121,7 +121,7 @@ async fn claims_of_two_processes_in_one_file_wait_for_each_other() {
 
 /// Changes a closed ledger by SQL.
 async fn change_file(path: &Path, statements: &str) {
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+    let options = sqlx_sqlite::SqliteConnectOptions::new().filename(path);
     let mut db = sqlx::ConnectOptions::connect(&options).await.unwrap();
     sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned())).execute(&mut db).await.unwrap();
     sqlx::Connection::close(db).await.unwrap();
@@ -172,7 +172,7 @@ async fn no_ledger_keeps_statistics_that_query_plans_depend_on() {
 
 /// Counts the tables of statistics, without opening the file as a ledger.
 async fn count_statistics(path: &Path) -> i64 {
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+    let options = sqlx_sqlite::SqliteConnectOptions::new().filename(path);
     let mut db = sqlx::ConnectOptions::connect(&options).await.unwrap();
     let count = "select count(*) from sqlite_schema where name like 'sqlite_stat%'";
     let tables = sqlx::query_scalar(count).fetch_one(&mut db).await.unwrap();

@@ -150,7 +150,7 @@ async fn damaged_ledger_never_makes_a_command_panic() {
 async fn set_user_version(office: &TestCli, name: &str, version: i64) {
     use sqlx::Connection;
     let url = format!("sqlite://{}", office.path(name).display());
-    let mut db = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let mut db = sqlx_sqlite::SqliteConnection::connect(&url).await.unwrap();
     let statement = format!("pragma user_version = {version}");
     sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut db).await.unwrap();
     db.close().await.unwrap();

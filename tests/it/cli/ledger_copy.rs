@@ -22,7 +22,7 @@ fn assert_ended(ended: &CommandOutput, code: i32, message: &str) {
 
 async fn set_move(file: &Path, state: &str, address: &str) {
     let url = format!("sqlite://{}", file.display());
-    let mut db = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let mut db = sqlx_sqlite::SqliteConnection::connect(&url).await.unwrap();
     let sql = format!(
         "delete from ledger_move; insert into ledger_move values (1, '{state}', '{address}', 0)"
     );

@@ -21,7 +21,7 @@ fn parse_export(text: &str) -> BTreeMap<String, Vec<Value>> {
 /// Makes all records of the ledger older by `days` days.
 async fn age_ledger(office: &TestCli, days: i64) {
     let url = format!("sqlite://{}", office.path("callsheet.db").display());
-    let mut db = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let mut db = sqlx_sqlite::SqliteConnection::connect(&url).await.unwrap();
     let ms = days * 24 * 3_600_000;
     let text = format!(
         "update event set at = at - {ms}; update version set done_at = done_at - {ms}; \

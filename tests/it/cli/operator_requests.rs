@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use callsheet::sandbox::FaultRules;
 use serde_json::Value;
-use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
+use sqlx_sqlite::SqliteConnectOptions;
 
 use crate::support::TIME_SCALE;
 use crate::support::test_cli::{CommandOutput, LIMITS, RunningCommand, TestCli};

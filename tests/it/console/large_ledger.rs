@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode, header};
-use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx_sqlite::SqliteConnectOptions;
 
 use super::TestConsole;
 use super::browser::TestBrowser;

@@ -182,7 +182,7 @@ async fn make_sessions_old(cli: &TestCli) {
         return;
     }
     use sqlx::{ConnectOptions, Connection};
-    let file = sqlx::sqlite::SqliteConnectOptions::new().filename(cli.path("callsheet.db"));
+    let file = sqlx_sqlite::SqliteConnectOptions::new().filename(cli.path("callsheet.db"));
     let mut db = file.connect().await.unwrap();
     let twelve_hours = 12 * 3_600_000_i64;
     sqlx::query("update console_session set used_at = used_at - $1")

@@ -151,10 +151,10 @@ async fn second_run_is_refused_and_names_the_holder_of_the_batch() {
 /// next run would time out after half a minute.
 async fn suspend_between_commits(cli: &TestCli, run: &RunningCommand) {
     use sqlx::Connection;
-    let options = sqlx::sqlite::SqliteConnectOptions::new()
+    let options = sqlx_sqlite::SqliteConnectOptions::new()
         .filename(cli.path("callsheet.db"))
         .busy_timeout(Duration::ZERO);
-    let mut db = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+    let mut db = sqlx_sqlite::SqliteConnection::connect_with(&options).await.unwrap();
     loop {
         run.stop();
         let free = sqlx::raw_sql("begin immediate; rollback").execute(&mut db).await;

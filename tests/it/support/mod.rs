@@ -26,9 +26,9 @@ use callsheet::runner::{
 };
 use callsheet::sandbox::{self, DuplicateBasis, Sandbox};
 use jiff::Timestamp;
-use sqlx::postgres::{PgConnectOptions, PgRow};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions, Connection, FromRow};
+use sqlx_postgres::{PgConnectOptions, PgRow};
+use sqlx_sqlite::{SqliteConnectOptions, SqliteRow};
 use tempfile::TempDir;
 use url::Url;
 

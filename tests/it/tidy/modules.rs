@@ -120,7 +120,7 @@ fn only_the_store_names_the_types_of_a_database() {
         for (number, line) in lines_without_tests(&text).enumerate() {
             let code = line.split("//").next().unwrap();
             let is_type =
-                ["sqlx::query", "sqlx::sqlite", "sqlx::postgres", "SqliteC", "SqliteP", "PgC"];
+                ["sqlx::query", "sqlx_sqlite", "sqlx_postgres", "SqliteC", "SqliteP", "PgC"];
             if is_type.iter().any(|name| code.contains(name)) {
                 found.push(format!("{}:{}: {line}", path.display(), number + 1));
             }

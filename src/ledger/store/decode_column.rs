@@ -1,0 +1,32 @@
+//! Columns as our own types: each is decoded from the text or the number that both databases store.
+//!
+//! A stored value that this version does not know is an error of its row, never a guess.
+
+/// Decodes a type from a column of type `$column`, with a function whose error displays what is wrong.
+macro_rules! decode_column {
+    ($type:ty, $column:ty, $convert:expr) => {
+        impl<DB: sqlx::Database> sqlx::Type<DB> for $type
+        where
+            $column: sqlx::Type<DB>,
+        {
+            fn type_info() -> DB::TypeInfo {
+                <$column as sqlx::Type<DB>>::type_info()
+            }
+
+            fn compatible(info: &DB::TypeInfo) -> bool {
+                <$column as sqlx::Type<DB>>::compatible(info)
+            }
+        }
+
+        impl<'r, DB: sqlx::Database> sqlx::Decode<'r, DB> for $type
+        where
+            $column: sqlx::Decode<'r, DB>,
+        {
+            fn decode(value: DB::ValueRef<'r>) -> Result<Self, sqlx::error::BoxDynError> {
+                let stored = <$column as sqlx::Decode<'r, DB>>::decode(value)?;
+                $convert(stored).map_err(Into::into)
+            }
+        }
+    };
+}
+pub(in crate::ledger) use decode_column;
