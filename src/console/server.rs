@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::console::assets::ConsoleAssets;
 use crate::console::console_link::ConsoleLink;
 use crate::console::live::LiveFeed;
+use crate::console::pages::rows::row_text_cache::RowTextCache;
 use crate::console::routes;
 use crate::console::safety::allowed_hosts::AllowedHosts;
 use crate::console::settings::ConsoleSettings;
@@ -60,6 +61,7 @@ impl ConsoleServer {
             throttle: SignInThrottle::default(),
             passwords: PasswordChecks::default(),
             live,
+            row_texts: RowTextCache::default(),
             stop: stop.clone(),
             ledger: ledger.clone(),
             clock: clock.clone(),

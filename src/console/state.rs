@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::console::assets::ConsoleAssets;
 use crate::console::console_link::ConsoleLink;
 use crate::console::live::LiveFeed;
+use crate::console::pages::rows::row_text_cache::RowTextCache;
 use crate::console::safety::allowed_hosts::AllowedHosts;
 use crate::console::settings::ConsoleSettings;
 use crate::console::sign_in::password::PasswordChecks;
@@ -30,6 +31,7 @@ pub(crate) struct SharedConsoleState {
     pub(super) throttle: SignInThrottle,
     pub(super) passwords: PasswordChecks,
     pub(super) live: LiveFeed,
+    pub(crate) row_texts: RowTextCache,
     /// Cancelled when the console closes.
     pub(crate) stop: CancellationToken,
 }

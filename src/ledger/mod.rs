@@ -67,7 +67,9 @@ pub use crate::ledger::read::job_history::{
 pub use crate::ledger::read::metrics::RenderDuration;
 pub use crate::ledger::read::planned_version::PlannedVersion;
 pub use crate::ledger::read::review::{FormerVerdict, ReviewCounts, ReviewItem, ReviewVerdict};
+pub use crate::ledger::read::review_pages::VerdictFilter;
 pub use crate::ledger::read::row_pages::RowPageStart;
+pub use crate::ledger::read::row_text::RowText;
 pub use crate::ledger::read::sample::SampleGateVideo;
 pub use crate::ledger::read::spending::{MessageCount, RenderTiming, SpendingTotals};
 pub use crate::ledger::read::spending_steps::SpendingStep;

@@ -169,6 +169,11 @@ impl RowFilter {
         })
     }
 
+    /// Returns the name that one cell of every matching row has, if there is one.
+    pub fn required_cell(&self, columns: &ColumnMapping) -> Option<&str> {
+        self.tests.iter().find_map(|test| test.required_cell(columns))
+    }
+
     /// Returns whether one of the rows of a video meets all conditions. Cells are tested as the
     /// template receives them: an empty cell has its default.
     pub fn is_match(&self, rows: &[Vec<String>], columns: &ColumnMapping) -> bool {
@@ -194,6 +199,15 @@ fn resolve_target(
 }
 
 impl ColumnTest {
+    /// Returns the one allowed value, unless a row can have it without a cell: as a default, or as a name
+    /// of the variant.
+    fn required_cell(&self, columns: &ColumnMapping) -> Option<&str> {
+        let ConditionTarget::Column(_) = self.target else { return None };
+        let mut values = self.allowed_values.iter();
+        let value = values.next().filter(|_| values.next().is_none())?;
+        (!self.is_met(&[], columns)).then_some(value)
+    }
+
     fn is_met(&self, row: &[String], columns: &ColumnMapping) -> bool {
         let value = sheet::normalize_name(match &self.target {
             ConditionTarget::Column(column) => columns.cell_text(*column, row),
@@ -245,6 +259,25 @@ mod tests {
             (&[], "abc"),
         ] {
             assert_eq!(selected(conditions), keys, "{conditions:?}");
+        }
+    }
+
+    #[test]
+    fn a_cell_is_required_only_by_a_single_value_that_no_row_has_by_default() {
+        let (headings, columns) = columns();
+        for (conditions, required) in [
+            (&["language=ko"][..], Some("ko")),
+            (&["language=en"], None),
+            (&["language=ko", "language=ja"], None),
+            (&["language!=ko"], None),
+            (&["headline="], None),
+            (&["language=en", "sku= Cafe\u{301} "], Some("Caf\u{e9}")),
+            (&[], None),
+        ] {
+            let parsed: Vec<RowCondition> =
+                conditions.iter().map(|text| text.parse().unwrap()).collect();
+            let filter = RowFilter::new(&parsed, &headings, &columns).unwrap();
+            assert_eq!(filter.required_cell(&columns), required, "{conditions:?}");
         }
     }
 

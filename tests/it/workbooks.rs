@@ -57,6 +57,16 @@ fn write_archive(path: &Path, parts: &[Part<'_>]) {
     archive.finish().unwrap();
 }
 
+/// Writes a workbook with one worksheet of texts.
+pub(crate) fn write_text_workbook(path: &Path, rows: &[Vec<&str>]) {
+    let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;");
+    let cell = |text: &&str| format!("<c t=\"inlineStr\"><is><t>{}</t></is></c>", escape(text));
+    let row = |row: &Vec<&str>| format!("<row>{}</row>", row.iter().map(cell).collect::<String>());
+    let rows: String = rows.iter().map(row).collect();
+    let sheet = format!("<sheetData>{rows}</sheetData></worksheet>");
+    write_xlsx(path, Part::text("", &sheet), None);
+}
+
 /// Writes a workbook whose only worksheet has this XML within its root.
 fn write_xlsx(path: &Path, worksheet: Part<'_>, more: Option<Part<'_>>) {
     let main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";

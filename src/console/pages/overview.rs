@@ -8,6 +8,7 @@ use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
 use crate::console::pages::page_parts::{counts_by_status, number, status_bar, time_ago};
+use crate::ledger::ConsoleRole;
 use crate::session::batch_headline::{BatchHeadline, HeadlineMark, sort_headlines};
 use crate::session::batch_status::BatchStatus;
 use crate::session::reports::status_json::status_json;
@@ -19,7 +20,7 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let main = html! {
         div .title { h1 { "Batches" } }
         div id="batches" data-live {
-            @if statuses.is_empty() { (empty_state()) } @else { (batch_list(&page, &statuses)) }
+            @if statuses.is_empty() { (empty_state(&page)) } @else { (batch_list(&page, &statuses)) }
         }
     };
     let content =
@@ -40,11 +41,14 @@ async fn read_statuses(page: &PageRequest) -> Result<Vec<BatchStatus>, PageError
     Ok(statuses)
 }
 
-fn empty_state() -> Markup {
+fn empty_state(page: &PageRequest) -> Markup {
     html! {
         div .empty {
             h2 { "No batches yet" }
             p { "A batch is one spreadsheet and one scene template: each row becomes a video." }
+            @if page.requester.has_role(ConsoleRole::Operator) {
+                p { a .button .primary href=(page.links().to("/new")) { "Make a batch from a spreadsheet" } }
+            }
             p { "Try it without an account:" }
             p { code .command { "callsheet serve --sandbox" } }
         }

@@ -53,6 +53,8 @@ pub struct StoredBatch {
     pub template_hash: Option<String>,
     /// The id of the mapping of the last plan.
     pub layout_id: Option<i64>,
+    /// When it was last planned.
+    pub planned_at: Option<i64>,
 }
 
 /// The headings of a sheet and the mapping of its cells to fields, both as JSON.
@@ -143,7 +145,8 @@ static BATCHES: Statement = Statement::new(
 
 static BATCH: Statement = Statement::new(
     "-- ledger::batch
-    select id, name, file, source, base_url, template_hash, layout_id from batch where name = $1",
+    select id, name, file, source, base_url, template_hash, layout_id, planned_at
+    from batch where name = $1",
 );
 
 static STATE_COUNTS: Statement = Statement::new(

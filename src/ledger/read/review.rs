@@ -79,15 +79,18 @@ pub struct ReviewCounts {
     pub changes: u64,
 }
 
+/// `$jobs` is the table of jobs, with the index that SQLite reads.
 macro_rules! review_items {
-    ($what:literal, $columns:literal, $filter:literal) => {
+    ($what:literal, $columns:literal, $jobs:literal, $filter:literal) => {
         concat!(
             "-- ledger::review, ",
             $what,
             "\n    select ",
             $columns,
             "
-    from job j
+    from ",
+            $jobs,
+            "
     join version v on v.job_id = j.id and v.version = j.version
     join version w on w.job_id = j.id and w.version = coalesce(v.reused_from, v.version)
     left join review_verdict r on r.verdict <> 'withdrawn' and r.id = (
@@ -103,11 +106,15 @@ macro_rules! review_items {
 
 macro_rules! item_columns {
     ($what:literal, $filter:literal) => {
+        item_columns!($what, "job j", $filter)
+    };
+    ($what:literal, $jobs:literal, $filter:literal) => {
         review_items!(
             $what,
             "j.position, j.row_number, j.key, j.variant, v.cells, j.version, j.video_file,
         w.video_hash, w.video_bytes, w.video_ms, r.verdict, r.reason, r.reviewer, r.origin,
         l.label as share_label, r.at",
+            $jobs,
             $filter
         )
     };
@@ -118,6 +125,15 @@ pub(in crate::ledger) use {item_columns, review_items};
 static ITEMS: Statement =
     Statement::new(item_columns!("page", " and j.position > $2 order by j.position limit $3"));
 static ITEM: Statement = Statement::new(item_columns!("one video", " and j.key = $2"));
+static ITEMS_OF_KEYS: Statement = Statement::new(item_columns!(
+    "videos of keys",
+    "({list $2}) asked {cross} join job j on j.batch_id = $1 and j.key = asked.value",
+    ""
+));
+
+/// The statements whose query plans a test asserts.
+#[cfg(test)]
+pub(in crate::ledger) static STATEMENTS: &[&Statement] = &[&ITEM, &ITEMS_OF_KEYS];
 
 /// From the verdicts, which are fewer than the videos: those without one are the rest.
 static COUNTS: Statement = Statement::new(
@@ -256,6 +272,20 @@ impl Ledger {
         let row: Option<ReviewItemRow> =
             self.readers.fetch_optional(&ITEM, binds![batch.0, key]).await?;
         Ok(row.map(ReviewItem::from))
+    }
+
+    /// Returns the finished videos of jobs, in the order of the sheet.
+    pub async fn review_items_of_keys(
+        &self,
+        batch: BatchId,
+        keys: &[String],
+    ) -> Result<Vec<ReviewItem>, LedgerError> {
+        let values = binds![batch.0, keys.to_vec()];
+        let rows: Vec<ReviewItemRow> = self.readers.fetch_all(&ITEMS_OF_KEYS, values).await?;
+        let mut items: Vec<ReviewItem> = rows.into_iter().map(ReviewItem::from).collect();
+        items.sort_by_key(|item| item.position);
+        items.dedup_by_key(|item| item.position);
+        Ok(items)
     }
 
     /// Returns the finished videos by verdict.

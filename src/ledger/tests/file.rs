@@ -6,8 +6,8 @@ use futures_util::future::join_all;
 
 use super::*;
 use crate::ledger::read::{
-    batches, job_history, operator_requests, row_pages, rows_without_job, spending, target_set,
-    throughput,
+    batches, job_history, operator_requests, review, review_pages, row_pages, row_text,
+    rows_without_job, spending, target_set, throughput,
 };
 use crate::ledger::store::statement::{SqlDialect, expand};
 use crate::ledger::write::catch_up::recheck;
@@ -262,7 +262,10 @@ async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
         runs::STATEMENTS,
         recheck::STATEMENTS,
         batches::STATEMENTS,
+        review::STATEMENTS,
+        review_pages::STATEMENTS,
         row_pages::STATEMENTS,
+        row_text::STATEMENTS,
         rows_without_job::STATEMENTS,
         job_history::STATEMENTS,
         throughput::STATEMENTS,

@@ -53,6 +53,7 @@ static COUNTS: Statement = Statement::new(review_items!(
     "deliveries",
     "coalesce((select d.state from delivery d where d.job_id = j.id and d.version = j.version
             and d.video_hash = w.video_hash), 'waiting') as handed, count(*) as videos",
+    "job j",
     " and ($2 = false or r.verdict = 'approved') group by 1"
 ));
 

@@ -23,7 +23,7 @@ pub(super) struct TestBrowser {
     from: BufReader<ChildStdout>,
     commands: u64,
     /// Errors that pages have logged.
-    errors: Vec<String>,
+    pub(super) errors: Vec<String>,
     _profile: tempfile::TempDir,
 }
 
@@ -56,7 +56,7 @@ impl TestBrowser {
     }
 
     /// Sends a command and returns its result.
-    fn call(&mut self, session: Option<&str>, method: &str, params: &Value) -> Value {
+    pub(super) fn call(&mut self, session: Option<&str>, method: &str, params: &Value) -> Value {
         self.commands += 1;
         let id = self.commands;
         let mut message = json!({ "id": id, "method": method, "params": params });
@@ -86,7 +86,7 @@ impl TestBrowser {
     }
 
     /// Opens a tab.
-    fn open(&mut self, url: &str) -> String {
+    pub(super) fn open(&mut self, url: &str) -> String {
         let target = self.call(None, "Target.createTarget", &json!({ "url": "about:blank" }));
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         let session = self.call(None, "Target.attachToTarget", &attach)["sessionId"].clone();
@@ -99,7 +99,7 @@ impl TestBrowser {
     }
 
     /// Presses keys one after the other: a letter, or a name such as `Tab`.
-    fn press(&mut self, session: &str, keys: &[&str]) {
+    pub(super) fn press(&mut self, session: &str, keys: &[&str]) {
         for key in keys {
             let (code, text) = match *key {
                 "Tab" => (9, None),
@@ -120,7 +120,7 @@ impl TestBrowser {
     }
 
     /// Presses Tab until the focus is on the element with this text.
-    fn tab_to(&mut self, session: &str, text: &str) {
+    pub(super) fn tab_to(&mut self, session: &str, text: &str) {
         let script =
             format!("document.activeElement.textContent.trim().startsWith({})", json!(text));
         let params = json!({ "expression": script, "returnByValue": true });
@@ -146,7 +146,7 @@ impl TestBrowser {
     }
 
     /// Opens another page in a tab, and returns when it is there.
-    fn go(&mut self, session: &str, url: &str) {
+    pub(super) fn go(&mut self, session: &str, url: &str) {
         self.call(Some(session), "Page.navigate", &json!({ "url": url }));
         let is_there =
             format!("location.href == {} && document.readyState == 'complete'", json!(url));
@@ -164,8 +164,51 @@ impl TestBrowser {
         value["result"]["value"].as_f64().unwrap()
     }
 
+    /// Evaluates an expression in a tab.
+    pub(super) fn evaluate(&mut self, session: &str, expression: &str) -> Value {
+        let params = json!({ "expression": expression, "returnByValue": true });
+        self.call(Some(session), "Runtime.evaluate", &params)["result"]["value"].take()
+    }
+
+    /// Makes a tab a phone with a touch screen.
+    pub(super) fn use_phone(&mut self, session: &str) {
+        let phone = json!({ "width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": true });
+        self.call(Some(session), "Emulation.setDeviceMetricsOverride", &phone);
+        let touch = json!({ "enabled": true });
+        self.call(Some(session), "Emulation.setTouchEmulationEnabled", &touch);
+    }
+
+    /// Taps the element that a selector finds, where it is on the screen.
+    pub(super) fn tap(&mut self, session: &str, selector: &str) {
+        let place = format!(
+            "(() => {{ const one = document.querySelector({}); one.scrollIntoView({{block: 'center'}}); \
+             const box = one.getBoundingClientRect(); \
+             return [box.x + box.width / 2, box.y + box.height / 2]; }})()",
+            json!(selector)
+        );
+        let place = self.evaluate(session, &place);
+        let points = json!([{ "x": place[0], "y": place[1] }]);
+        let begun = json!({ "type": "touchStart", "touchPoints": points });
+        self.call(Some(session), "Input.dispatchTouchEvent", &begun);
+        let ended = json!({ "type": "touchEnd", "touchPoints": [] });
+        self.call(Some(session), "Input.dispatchTouchEvent", &ended);
+    }
+
+    /// Types a text where the focus is.
+    pub(super) fn type_text(&mut self, session: &str, text: &str) {
+        self.call(Some(session), "Input.insertText", &json!({ "text": text }));
+    }
+
+    /// Chooses a file in the field that a selector finds.
+    pub(super) fn choose_file(&mut self, session: &str, selector: &str, file: &std::path::Path) {
+        let field = json!({ "expression": format!("document.querySelector({})", json!(selector)) });
+        let field = self.call(Some(session), "Runtime.evaluate", &field);
+        let chosen = json!({ "files": [file], "objectId": field["result"]["objectId"] });
+        self.call(Some(session), "DOM.setFileInputFiles", &chosen);
+    }
+
     /// Evaluates an expression in a tab until it is true.
-    fn wait_for(&mut self, session: &str, expression: &str) {
+    pub(super) fn wait_for(&mut self, session: &str, expression: &str) {
         let begun = Instant::now();
         let params = json!({ "expression": expression, "returnByValue": true });
         loop {

@@ -57,7 +57,7 @@ insert into job (id, batch_id, key, position, row_number, in_sheet, state, lease
         case when STATE in ('failed', 'cancelled') then
             case n % 5 when 0 then 'render-failed' when 1 then 'rejected' when 2 then 'fetch-failed'
                 when 3 then 'abandoned' else 'cancelled' end end,
-        case when STATE = 'failed' then 'the studio could not render it: error ' || n % 50 end, 0
+        case when STATE = 'failed' then 'the studio could not render it: error ' || (n % 50) end, 0
     from numbered;
 insert into version (job_id, version, cells, layout_id, template_hash, payload_hash, file_name,
         spoken_ms, planned_at, video_file, video_bytes, video_hash, video_ms, done_at)
@@ -112,7 +112,7 @@ fn fill_statements(jobs: usize) -> String {
         .replace("JOBS", &jobs.to_string())
 }
 
-async fn fill(cli: &TestCli, jobs: usize) {
+pub(super) async fn fill(cli: &TestCli, jobs: usize) {
     let statements = fill_statements(jobs);
     if let Some(database) = cli.database() {
         database.query(&statements);
@@ -187,7 +187,7 @@ async fn transferred_bytes(console: &TestConsole, path: &str) -> usize {
 }
 
 /// Returns a batch of five thousand rows, most of them done.
-async fn five_thousand_rows() -> TestCli {
+pub(super) async fn five_thousand_rows() -> TestCli {
     let cli = TestCli::new(1).await;
     assert_eq!(cli.run(&["run", "b.toml", "--yes"]).code, Some(0));
     fill(&cli, 5000).await;

@@ -2,18 +2,25 @@
 
 mod actions;
 mod browser;
+mod large_batch;
 mod large_ledger;
 mod pages;
+mod review_in_browser;
 mod safety;
+mod start_in_browser;
+mod uploads;
 
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, StatusCode, header};
 use serde_json::Value;
 
 use crate::support::test_cli::{RunningCommand, TestCli};
+
+/// A console on ports that are free, whose output a program reads.
+const SERVE: [&str; 6] = ["serve", "--json", "--console", "127.0.0.1:0", "--listen", "127.0.0.1:0"];
 
 /// A console and one browser that talks to it.
 pub(crate) struct TestConsole {
@@ -57,9 +64,19 @@ impl TestConsole {
 
     /// Starts a console without signing in.
     pub(crate) async fn start(cli: &TestCli, more: &[&str]) -> Self {
-        let ports = ["serve", "--json", "--console", "127.0.0.1:0", "--listen", "127.0.0.1:0"];
-        let args: Vec<&str> = ports.iter().chain(more).copied().collect();
-        let mut process = cli.start(&mut cli.command_without_credentials(&args));
+        let args: Vec<&str> = SERVE.iter().chain(more).copied().collect();
+        Self::start_command(cli, &mut cli.command_without_credentials(&args)).await
+    }
+
+    /// Starts a console whose runs have credentials, without signing in.
+    pub(crate) async fn start_with_credentials(cli: &TestCli) -> Self {
+        let mut command = cli.command(&SERVE);
+        command.env("AISTUDIOS_BASE_URL", cli.sandbox.base_url());
+        Self::start_command(cli, &mut command).await
+    }
+
+    async fn start_command(cli: &TestCli, command: &mut Command) -> Self {
+        let mut process = cli.start(command);
         let opened = loop {
             let printed = process.stdout();
             let line = printed.lines().find(|line| line.contains("\"console\""));
@@ -78,7 +95,7 @@ impl TestConsole {
         }
     }
 
-    async fn sign_in_with_link(&mut self, link: &str) {
+    pub(crate) async fn sign_in_with_link(&mut self, link: &str) {
         let token = link.split_once("token=").unwrap().1;
         let answer = self.post("/welcome", &format!("token={token}")).await;
         self.keep_cookie(&answer);

@@ -210,6 +210,9 @@ async fn every_link_of_every_page_works_under_a_base_path() {
     }
     assert!(seen.len() > 15, "{seen:?}");
     assert_eq!(console.get(&origin).await.status, StatusCode::NOT_FOUND, "outside of it");
+    let signed_out = console.post("/sign-out", "").await;
+    let cookie = signed_out.header("set-cookie");
+    assert!(cookie.contains("Path=/callsheet"), "it is not sent to other paths: {cookie}");
     console.stop();
 }
 

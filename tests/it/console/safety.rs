@@ -91,6 +91,51 @@ async fn requests_for_other_hosts_and_from_other_sites_change_and_show_nothing()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn loading_a_page_changes_nothing_whatever_its_address_says() {
+    let cli = TestCli::with_settings(3, "", |settings| {
+        settings.faults.add("400=create:1").unwrap();
+    })
+    .await;
+    assert_eq!(cli.run(&["run", "b.toml", "--limit", "2"]).code, Some(3));
+    let console = TestConsole::open(&cli, &[]).await;
+    assert_eq!(
+        console.post("/batches/promo/share", "label=Agency&days=2").await.status,
+        StatusCode::OK
+    );
+    let shown = console.get_json("/batches/promo/actions/retry").await;
+    let text = |name: &str| shown[name].as_str().unwrap().to_owned();
+    let action =
+        format!("token={}&hash={}&shown={}", text("token"), text("set_hash"), text("shown"));
+    let video = console.get_json("/batches/promo/review").await["videos"][0].clone();
+    let verdict = format!(
+        "key={}&version={}&digest={}&verdict=approved",
+        video["key"].as_str().unwrap(),
+        video["version"],
+        video["digest"].as_str().unwrap()
+    );
+    let before = cli.run(&["ledger", "export"]).stdout;
+    for path in [
+        format!("/batches/promo/actions/retry?{action}&_method=post"),
+        format!("/batches/promo/actions/pause?{action}"),
+        format!("/batches/promo/review?{verdict}"),
+        "/batches/promo/share?label=Other&days=2".to_owned(),
+        "/settings/share-links/1/revoke".to_owned(),
+        "/new?title=Other".to_owned(),
+        "/new/other/start?hash=0&shown=1".to_owned(),
+        "/sign-out".to_owned(),
+    ] {
+        for method in [Method::GET, Method::HEAD] {
+            let request = console.request(method, &path).header("x-http-method-override", "POST");
+            let answer = console.send(request).await;
+            assert!(answer.header("set-cookie").is_empty(), "{path}");
+        }
+    }
+    assert_eq!(cli.run(&["ledger", "export"]).stdout, before);
+    assert_eq!(console.get("/").await.status, StatusCode::OK, "still signed in");
+    console.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_response_tells_the_browser_what_it_may_load_and_keep() {
     let cli = TestCli::new(1).await;
     assert_eq!(cli.run(&["run", "b.toml", "--yes"]).code, Some(0));
@@ -101,16 +146,18 @@ async fn every_response_tells_the_browser_what_it_may_load_and_keep() {
     for path in ["/", "/sign-in", "/batches/promo/rows/k000", "/none", "/healthz", video, &script] {
         let answer = console.get(path).await;
         let policy = answer.header("content-security-policy");
-        for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"] {
-            assert!(policy.contains(part), "{path}: {policy}");
-        }
-        assert!(!policy.contains("unsafe"), "{policy}");
+        let expected = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+             media-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+             frame-ancestors 'none'";
+        assert_eq!(policy, expected, "{path}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
         let kept = answer.header("cache-control");
         let is_immutable = kept.contains("immutable");
         assert_eq!(is_immutable, path == script, "{path}: {kept}");
+        let is_page = path != video && path != script;
         assert!(is_immutable || kept.contains("no-"), "{path}: {kept}");
+        assert!(!is_page || kept == "no-store", "{path}: {kept}");
     }
     for inline in ["<style", " style=", "onclick", "<script>", "javascript:"] {
         assert!(!home.contains(inline), "{inline}");

@@ -1,31 +1,25 @@
-//! The videos of a review page as a grid.
+//! A page of the videos as a grid.
 
 use maud::{Markup, html};
 
 use crate::console::pages::page_parts::video_length;
-use crate::console::pages::review::review_view::{ReviewView, verdict_chip};
+use crate::console::pages::review::review_view::{GridPage, ReviewView, verdict_chip};
 use crate::ledger::ReviewItem;
-use crate::text::pluralize;
 
-/// Videos in the grid; each loads its first picture.
-const VIDEOS_MAX: usize = 60;
-
-pub(super) fn grid(view: &ReviewView) -> Markup {
-    let shown: Vec<&ReviewItem> = view.visible_items().collect();
-    let waiting = shown.iter().find(|item| item.verdict.is_none());
-    let Some(first) = waiting.or(shown.first()) else { return empty(view) };
-    let hidden = shown.len().saturating_sub(VIDEOS_MAX) as u64;
+pub(super) fn grid(view: &ReviewView, page: &GridPage) -> Markup {
+    let Some(first) = &page.first else { return empty(view) };
+    let (earlier, later) = view.neighbour_addresses();
     html! {
         p .row .review-start {
             a .button .primary href=(view.address_of(view.filter.show, Some(&first.key))) {
                 @if view.subject.is_judge { "Review one by one" } @else { "Watch one by one" }
             }
         }
-        ul .review-grid {
-            @for item in shown.iter().take(VIDEOS_MAX) { li { (card(view, item)) } }
-        }
-        @if hidden > 0 {
-            p .muted { "And " (pluralize(hidden, "more video")) ", which are shown one by one." }
+        ul .review-grid { @for item in &page.items { li { (card(view, item)) } } }
+        nav .pager aria-label="Pages" {
+            @if let Some(address) = earlier { a rel="prev" href=(address) { "← Earlier" } }
+            span .spacer {}
+            @if let Some(address) = later { a rel="next" href=(address) { "Later →" } }
         }
     }
 }
@@ -52,7 +46,7 @@ fn card(view: &ReviewView, item: &ReviewItem) -> Markup {
 fn empty(view: &ReviewView) -> Markup {
     html! {
         div .empty {
-            @if view.visible_items().next().is_none() && view.counts == Default::default() {
+            @if view.counts == Default::default() {
                 h2 { "No finished videos yet" }
                 p { "Videos appear here as soon as they are downloaded." }
             } @else {

@@ -8,6 +8,7 @@ mod grid;
 pub(in crate::console) mod judge;
 mod player;
 pub(in crate::console) mod review_items;
+pub(in crate::console) mod review_source;
 pub(in crate::console) mod review_view;
 
 use maud::html;
@@ -20,17 +21,24 @@ use crate::console::page_request::PageRequest;
 use crate::console::pages::batch::{BatchTab, batch_header};
 use crate::console::pages::review::judge::JudgedVideo;
 use crate::console::pages::review::review_items::ReviewFilter;
+use crate::console::pages::review::review_source::ReviewSource;
 use crate::console::pages::review::review_view::{ReviewSubject, ReviewView};
 use crate::console::pages::video;
-use crate::ledger::{ConsoleRole, VerdictOrigin, VerdictSource};
+use crate::ledger::{ConsoleRole, StoredBatch, VerdictOrigin, VerdictSource};
 use crate::session::review::review_json::{counts_json, item_json};
 
 pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
-    let view = batch_view(&page).await?;
+    let batch = page.batch().await?;
+    let filter = ReviewFilter::from_query(&page.query);
+    let subject = review_subject(&page, &batch);
+    let view = ReviewView::read(&page.state.ledger, &batch, subject, filter).await?;
+    let (earlier, later) = view.neighbour_addresses();
     let document = json!({
         "batch": view.batch_name,
         "counts": counts_json(&view.counts),
-        "videos": view.visible_items().map(item_json).collect::<Vec<_>>(),
+        "videos": view.shown_items().iter().map(item_json).collect::<Vec<_>>(),
+        "earlier": earlier,
+        "later": later,
     });
     let main = html! {
         (batch_header(&page, &view.batch_name, BatchTab::Review))
@@ -51,8 +59,9 @@ pub(in crate::console) async fn judge(mut page: PageRequest) -> PageResult {
         share_link: None,
     };
     judge::record(&page.state, &batch, &video, source).await?;
-    let view = batch_view(&page).await?;
-    page.redirect(&view.address_after(&video, &form))
+    let source = ReviewSource::open(&page.state.ledger, batch.id, None).await?;
+    let next = review_subject(&page, &batch).address_after(&source, &video, &form).await?;
+    page.redirect(&next)
 }
 
 /// Sends the video of a job's current version.
@@ -63,12 +72,11 @@ pub(in crate::console) async fn send_video(page: PageRequest) -> PageResult {
     video::send_file(&page.headers, &batch, &item.video_file).await
 }
 
-async fn batch_view(page: &PageRequest) -> Result<ReviewView, PageError> {
-    let batch = page.batch().await?;
+fn review_subject(page: &PageRequest, batch: &StoredBatch) -> ReviewSubject {
     let links = page.links();
     let address = format!("{}/review", links.batch(&batch.name));
     let videos = address.clone();
-    let subject = ReviewSubject {
+    ReviewSubject {
         exports: Some(address.clone()),
         share: page
             .requester
@@ -83,7 +91,5 @@ async fn batch_view(page: &PageRequest) -> Result<ReviewView, PageError> {
             let key = ConsoleLinks::encode_segment(&item.key);
             format!("{videos}/videos/{key}?version={}", item.version)
         }),
-    };
-    let filter = ReviewFilter::from_query(&page.query);
-    ReviewView::read(&page.state.ledger, &batch, subject, filter).await
+    }
 }

@@ -5,12 +5,13 @@
 use maud::{Markup, html};
 
 use crate::console::pages::page_parts::{time, video_length};
-use crate::console::pages::review::review_view::{ReviewView, verdict_chip};
+use crate::console::pages::review::review_items::filter_word;
+use crate::console::pages::review::review_view::{PlayerPage, ReviewView, verdict_chip};
 use crate::ledger::{ReviewItem, ReviewVerdict};
 use crate::session::review::verdicts::{REASON_CHARS_MAX, REVIEWER_CHARS_MAX};
 
-pub(super) fn player(view: &ReviewView, item: &ReviewItem) -> Markup {
-    let (before, next) = view.neighbours(item.position);
+pub(super) fn player(view: &ReviewView, page: &PlayerPage) -> Markup {
+    let PlayerPage { item, next, .. } = page;
     html! {
         div .review-player {
             figure .card {
@@ -22,7 +23,7 @@ pub(super) fn player(view: &ReviewView, item: &ReviewItem) -> Markup {
                 }
             }
             div .review-side {
-                (navigation(view, before, next))
+                (navigation(view, page))
                 (given_verdict(item))
                 @if view.subject.is_judge { (forms(view, item)) }
                 dl .cells {
@@ -37,14 +38,14 @@ pub(super) fn player(view: &ReviewView, item: &ReviewItem) -> Markup {
     }
 }
 
-fn navigation(view: &ReviewView, before: Option<&ReviewItem>, next: Option<&ReviewItem>) -> Markup {
+fn navigation(view: &ReviewView, page: &PlayerPage) -> Markup {
     let show = view.filter.show;
     html! {
         nav .row .review-nav aria-label="Videos" {
-            @if let Some(item) = before {
+            @if let Some(item) = &page.before {
                 a .button rel="prev" data-key="k" href=(view.address_of(show, Some(&item.key))) { "← Before" }
             }
-            @if let Some(item) = next {
+            @if let Some(item) = &page.next {
                 a .button rel="next" data-key="j" href=(view.address_of(show, Some(&item.key))) { "Next →" }
             }
             a .muted href=(view.address_of(show, None)) { "All videos" }
@@ -107,7 +108,7 @@ pub(super) fn hidden_fields(view: &ReviewView, item: &ReviewItem) -> Markup {
         input type="hidden" name="key" value=(item.key);
         input type="hidden" name="version" value=(item.version);
         input type="hidden" name="digest" value=(item.video_hash);
-        input type="hidden" name="show" value=(view.filter.show.as_str());
+        input type="hidden" name="show" value=(filter_word(view.filter.show));
     }
 }
 

@@ -1,97 +1,70 @@
-//! Which videos a review page shows: by verdict, and one of them if the address names it.
+//! Which videos a review page shows: by verdict, from where on, and one of them if the address names it.
 
 use crate::console::form::FormFields;
 use crate::console::page_error::PageError;
-use crate::ledger::{BatchId, Ledger, ReviewItem, VerdictKind};
+use crate::ledger::{BatchId, Ledger, ReviewItem, RowPageStart, VerdictFilter, VerdictKind};
 
-/// Videos read at once, and in total: more than that are not reviewed one by one.
-const ITEMS_PER_PAGE: u32 = 500;
-const ITEMS_MAX: usize = 20_000;
+/// Videos read at once for an export.
+const ITEMS_PER_READ: u32 = 500;
+
+/// The filters, in the order of the page.
+pub(in crate::console) const VERDICT_FILTERS: [VerdictFilter; 5] = [
+    VerdictFilter::All,
+    VerdictFilter::Waiting,
+    VerdictFilter::Given(VerdictKind::Approved),
+    VerdictFilter::Given(VerdictKind::Rejected),
+    VerdictFilter::Given(VerdictKind::Changes),
+];
 
 /// What the address asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::console) struct ReviewFilter {
     pub(in crate::console) show: VerdictFilter,
+    /// Where the grid begins, and where it goes from there.
+    pub(in crate::console) start: RowPageStart,
     /// The video that is shown alone.
     pub(in crate::console) key: Option<String>,
     /// The video whose verdict can be taken back.
     pub(in crate::console) undo: Option<String>,
 }
 
-/// The videos with one verdict, or all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::console) enum VerdictFilter {
-    #[default]
-    All,
-    Waiting,
-    Given(VerdictKind),
+/// Returns the word of a filter in the address.
+pub(in crate::console) fn filter_word(filter: VerdictFilter) -> &'static str {
+    match filter {
+        VerdictFilter::All => "",
+        VerdictFilter::Waiting => "waiting",
+        VerdictFilter::Given(kind) => kind.as_str(),
+    }
 }
 
-impl VerdictFilter {
-    /// All of them, in the order of the page.
-    pub(in crate::console) const ALL: [Self; 5] = [
-        Self::All,
-        Self::Waiting,
-        Self::Given(VerdictKind::Approved),
-        Self::Given(VerdictKind::Rejected),
-        Self::Given(VerdictKind::Changes),
-    ];
-
-    /// Returns its word in the address.
-    pub(in crate::console) fn as_str(self) -> &'static str {
-        match self {
-            Self::All => "",
-            Self::Waiting => "waiting",
-            Self::Given(kind) => kind.as_str(),
-        }
-    }
-
-    pub(in crate::console) fn label(self) -> &'static str {
-        match self {
-            Self::All => "All",
-            Self::Waiting => "Waiting",
-            Self::Given(VerdictKind::Approved) => "Approved",
-            Self::Given(VerdictKind::Rejected) => "Rejected",
-            Self::Given(VerdictKind::Changes) => "To be changed",
-            Self::Given(VerdictKind::Withdrawn) => "Withdrawn",
-        }
-    }
-
-    pub(in crate::console) fn is_shown(self, item: &ReviewItem) -> bool {
-        let given = item.verdict.as_ref().map(|verdict| verdict.kind);
-        match self {
-            Self::All => true,
-            Self::Waiting => given.is_none(),
-            Self::Given(kind) => given == Some(kind),
-        }
+/// Returns the title of a filter.
+pub(in crate::console) fn filter_label(filter: VerdictFilter) -> &'static str {
+    match filter {
+        VerdictFilter::All => "All",
+        VerdictFilter::Waiting => "Waiting",
+        VerdictFilter::Given(VerdictKind::Approved) => "Approved",
+        VerdictFilter::Given(VerdictKind::Rejected) => "Rejected",
+        VerdictFilter::Given(VerdictKind::Changes) => "To be changed",
+        VerdictFilter::Given(VerdictKind::Withdrawn) => "Withdrawn",
     }
 }
 
 impl ReviewFilter {
     pub(in crate::console) fn from_query(query: &FormFields) -> Self {
         let word = query.get("show").unwrap_or_default();
-        let known = VerdictFilter::ALL.into_iter().find(|filter| filter.as_str() == word);
+        let known = VERDICT_FILTERS.into_iter().find(|filter| filter_word(*filter) == word);
+        let position = |name: &str| query.get(name).and_then(|text| text.parse::<i64>().ok());
+        let start = match (position("after"), position("before")) {
+            (_, Some(before)) => RowPageStart::Before(before),
+            (after, None) => RowPageStart::After(after.unwrap_or(-1)),
+        };
         Self {
             show: known.unwrap_or_default(),
+            start,
             key: query.get_raw("key").map(str::to_owned).filter(|key| !key.is_empty()),
             undo: query.get_raw("undo").map(str::to_owned).filter(|key| !key.is_empty()),
         }
     }
-}
-
-/// Returns the finished videos of a batch that a page shows, in the order of the sheet.
-pub(in crate::console) async fn read_items(
-    ledger: &Ledger,
-    batch: BatchId,
-) -> Result<Vec<ReviewItem>, PageError> {
-    let (mut items, mut after) = (Vec::new(), -1);
-    while items.len() < ITEMS_MAX {
-        let page = ledger.review_items(batch, after, ITEMS_PER_PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = last.position;
-        items.extend(page);
-    }
-    Ok(items)
 }
 
 /// Returns all approved videos of a batch, in the order of the sheet.
@@ -101,7 +74,7 @@ pub(in crate::console) async fn read_approved_items(
 ) -> Result<Vec<ReviewItem>, PageError> {
     let (mut items, mut after) = (Vec::new(), -1);
     loop {
-        let page = ledger.review_items(batch, after, ITEMS_PER_PAGE).await?;
+        let page = ledger.review_items(batch, after, ITEMS_PER_READ).await?;
         let Some(last) = page.last() else { return Ok(items) };
         after = last.position;
         items.extend(page.into_iter().filter(ReviewItem::is_approved));

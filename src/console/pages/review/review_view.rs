@@ -1,7 +1,7 @@
 //! A review page, the same for users of the console and for reviewers with a share link: the counts, the
 //! filters, and the grid or the player.
 //!
-//! Pure, except that it reads the videos.
+//! Reads the videos that it shows, and no others.
 
 use maud::{Markup, html};
 
@@ -9,9 +9,17 @@ use crate::console::form::FormFields;
 use crate::console::page_error::PageError;
 use crate::console::pages::page_parts::number;
 use crate::console::pages::review::judge::JudgedVideo;
-use crate::console::pages::review::review_items::{ReviewFilter, VerdictFilter, read_items};
+use crate::console::pages::review::review_items::{
+    ReviewFilter, VERDICT_FILTERS, filter_label, filter_word,
+};
+use crate::console::pages::review::review_source::ReviewSource;
 use crate::console::pages::review::{grid, player};
-use crate::ledger::{Ledger, ReviewCounts, ReviewItem, StoredBatch, VerdictKind};
+use crate::ledger::{
+    Ledger, ReviewCounts, ReviewItem, RowPageStart, StoredBatch, VerdictFilter, VerdictKind,
+};
+
+/// Videos on a page of the grid; each loads its first picture.
+pub(super) const GRID_VIDEOS: u32 = 48;
 
 /// For which reviewer a page is, and where its parts are.
 pub(in crate::console) struct ReviewSubject {
@@ -38,7 +46,31 @@ pub(in crate::console) struct ReviewView {
     pub(in crate::console) subject: ReviewSubject,
     pub(in crate::console) filter: ReviewFilter,
     headings: Vec<String>,
-    items: Vec<ReviewItem>,
+    content: ReviewContent,
+    /// The video whose verdict can be taken back.
+    undo: Option<ReviewItem>,
+}
+
+/// What the page shows of the videos.
+enum ReviewContent {
+    Grid(GridPage),
+    Player(Box<PlayerPage>),
+}
+
+/// A page of the grid.
+pub(super) struct GridPage {
+    pub(super) items: Vec<ReviewItem>,
+    /// The video with which a review one by one begins.
+    pub(super) first: Option<ReviewItem>,
+    pub(super) earlier: Option<RowPageStart>,
+    pub(super) later: Option<RowPageStart>,
+}
+
+/// One video with its neighbours among those that the filter shows.
+pub(super) struct PlayerPage {
+    pub(super) item: ReviewItem,
+    pub(super) before: Option<ReviewItem>,
+    pub(super) next: Option<ReviewItem>,
 }
 
 impl ReviewView {
@@ -48,32 +80,49 @@ impl ReviewView {
         subject: ReviewSubject,
         filter: ReviewFilter,
     ) -> Result<Self, PageError> {
-        let mut items = read_items(ledger, batch.id).await?;
-        let counts = match &subject.keys {
-            Some(keys) => {
-                items.retain(|item| keys.contains(&item.key));
-                count_items(&items)
+        let source = ReviewSource::open(ledger, batch.id, subject.keys.as_deref()).await?;
+        let content = match source.find(filter.key.as_deref()).await? {
+            Some(item) => {
+                let before = RowPageStart::Before(item.position);
+                let before = source.first(filter.show, before).await?;
+                let next = RowPageStart::After(item.position);
+                let next = source.first(filter.show, next).await?;
+                ReviewContent::Player(Box::new(PlayerPage { item, before, next }))
             }
-            None => ledger.review_counts(batch.id).await?,
+            None => ReviewContent::Grid(GridPage::read(&source, &filter).await?),
         };
-        let headings = ledger.headings(batch.id).await?;
-        let batch_name = batch.name.clone();
-        Ok(Self { batch_name, counts, subject, filter, headings, items })
+        Ok(Self {
+            batch_name: batch.name.clone(),
+            counts: source.counts().await?,
+            headings: ledger.headings(batch.id).await?,
+            undo: source.find(filter.undo.as_deref()).await?,
+            content,
+            subject,
+            filter,
+        })
     }
 
-    /// Returns the videos that the filter shows.
-    pub(in crate::console) fn visible_items(&self) -> impl Iterator<Item = &ReviewItem> {
-        self.items.iter().filter(|item| self.filter.show.is_shown(item))
+    /// Returns the videos of the page.
+    pub(in crate::console) fn shown_items(&self) -> &[ReviewItem] {
+        match &self.content {
+            ReviewContent::Grid(page) => &page.items,
+            ReviewContent::Player(page) => std::slice::from_ref(&page.item),
+        }
     }
 
-    pub(super) fn find(&self, key: &str) -> Option<&ReviewItem> {
-        self.items.iter().find(|item| item.key == key)
-    }
-
-    /// Returns the shown video before and the one behind a position of the sheet.
-    pub(super) fn neighbours(&self, position: i64) -> (Option<&ReviewItem>, Option<&ReviewItem>) {
-        let before = self.visible_items().filter(|item| item.position < position).last();
-        (before, self.visible_items().find(|item| item.position > position))
+    /// Returns the addresses of the pages before and behind this one.
+    pub(in crate::console) fn neighbour_addresses(&self) -> (Option<String>, Option<String>) {
+        let show = self.filter.show;
+        match &self.content {
+            ReviewContent::Grid(GridPage { earlier, later, .. }) => {
+                let address = |start| self.page_address(start);
+                (earlier.map(address), later.map(address))
+            }
+            ReviewContent::Player(page) => {
+                let address = |item: &ReviewItem| self.address_of(show, Some(&item.key));
+                (page.before.as_ref().map(address), page.next.as_ref().map(address))
+            }
+        }
     }
 
     /// Returns the cells of a video by heading, without the empty ones.
@@ -85,45 +134,34 @@ impl ReviewView {
 
     /// Returns the address of the page that shows a video alone; without one, of the grid.
     pub(super) fn address_of(&self, show: VerdictFilter, key: Option<&str>) -> String {
-        let query = FormFields::default()
-            .with("show", show.as_str())
-            .with("key", key.unwrap_or_default())
-            .with("name", self.subject.reviewer.as_deref().unwrap_or_default());
+        let query = self.fields_of(show).with("key", key.unwrap_or_default());
         format!("{}{}", self.subject.address, query.to_query())
     }
 
-    /// Returns the address that follows a verdict: the next video that waits, or the grid. It offers to
-    /// take the verdict back.
-    pub(in crate::console) fn address_after(
-        &self,
-        video: &JudgedVideo,
-        form: &FormFields,
-    ) -> String {
-        let position = self.find(&video.key).map_or(-1, |item| item.position);
-        let mut waiting = self.items.iter().filter(|item| item.verdict.is_none());
-        let is_undone = video.kind == VerdictKind::Withdrawn;
-        let next = match is_undone {
-            true => self.find(&video.key),
-            false => waiting.clone().find(|item| item.position > position).or(waiting.next()),
+    /// Returns the address of a page of the grid.
+    fn page_address(&self, start: RowPageStart) -> String {
+        let query = self.fields_of(self.filter.show);
+        let query = match start {
+            RowPageStart::After(after) => query.with("after", &after.to_string()),
+            RowPageStart::Before(before) => query.with("before", &before.to_string()),
         };
-        let show = ReviewFilter::from_query(form).show;
-        let query = FormFields::default()
-            .with("show", if is_undone { show.as_str() } else { keep_waiting(show) })
-            .with("key", next.map_or("", |item| item.key.as_str()))
-            .with("undo", if is_undone { "" } else { &video.key })
-            .with("name", form.get("name").unwrap_or_default());
         format!("{}{}", self.subject.address, query.to_query())
+    }
+
+    fn fields_of(&self, show: VerdictFilter) -> FormFields {
+        FormFields::default()
+            .with("show", filter_word(show))
+            .with("name", self.subject.reviewer.as_deref().unwrap_or_default())
     }
 
     pub(in crate::console) fn render(&self) -> Markup {
-        let alone = self.filter.key.as_deref().and_then(|key| self.find(key));
         html! {
             div .review data-review[self.subject.is_judge] {
                 (self.filters())
                 (self.undo_notice())
-                @match alone {
-                    Some(item) => { (player::player(self, item)) }
-                    None => { (grid::grid(self)) }
+                @match &self.content {
+                    ReviewContent::Player(page) => { (player::player(self, page)) }
+                    ReviewContent::Grid(page) => { (grid::grid(self, page)) }
                 }
             }
         }
@@ -136,7 +174,7 @@ impl ReviewView {
                     @for filter in self.filter_choices() {
                         a href=(self.address_of(filter, None))
                             aria-current=[(filter == self.filter.show).then_some("page")] {
-                            (filter.label()) " " span .muted { (number(self.count(filter))) }
+                            (filter_label(filter)) " " span .muted { (number(self.count(filter))) }
                         }
                     }
                 }
@@ -152,7 +190,7 @@ impl ReviewView {
                 || *filter == self.filter.show
                 || self.count(*filter) > 0
         };
-        VerdictFilter::ALL.into_iter().filter(is_useful)
+        VERDICT_FILTERS.into_iter().filter(is_useful)
     }
 
     fn exports(&self) -> Markup {
@@ -181,9 +219,8 @@ impl ReviewView {
     }
 
     fn undo_notice(&self) -> Markup {
-        let judged = self.filter.undo.as_deref().and_then(|key| self.find(key));
-        let Some((item, verdict)) = judged.and_then(|item| Some((item, item.verdict.as_ref()?)))
-        else {
+        let judged = self.undo.as_ref().and_then(|item| Some((item, item.verdict.as_ref()?)));
+        let Some((item, verdict)) = judged else {
             return html! {};
         };
         html! {
@@ -198,26 +235,76 @@ impl ReviewView {
     }
 }
 
-/// A list of approved videos is not what is judged next.
-fn keep_waiting(show: VerdictFilter) -> &'static str {
-    match show {
-        VerdictFilter::Waiting => VerdictFilter::Waiting.as_str(),
-        VerdictFilter::All | VerdictFilter::Given(_) => "",
+impl ReviewSubject {
+    /// Returns the address that follows a verdict: the next video that waits, or the grid. It offers to
+    /// take the verdict back.
+    pub(in crate::console) async fn address_after(
+        &self,
+        source: &ReviewSource<'_>,
+        video: &JudgedVideo,
+        form: &FormFields,
+    ) -> Result<String, PageError> {
+        let is_undone = video.kind == VerdictKind::Withdrawn;
+        let judged = source.find(Some(&video.key)).await?;
+        let next = match is_undone {
+            true => judged,
+            false => next_waiting(source, judged.map_or(-1, |item| item.position)).await?,
+        };
+        let show = ReviewFilter::from_query(form).show;
+        let query = FormFields::default()
+            .with("show", if is_undone { filter_word(show) } else { keep_waiting(show) })
+            .with("key", next.as_ref().map_or("", |item| item.key.as_str()))
+            .with("undo", if is_undone { "" } else { &video.key })
+            .with("name", form.get("name").unwrap_or_default());
+        Ok(format!("{}{}", self.address, query.to_query()))
     }
 }
 
-fn count_items(items: &[ReviewItem]) -> ReviewCounts {
-    let mut counts = ReviewCounts::default();
-    for item in items {
-        let count = match item.verdict.as_ref().map(|verdict| verdict.kind) {
-            Some(VerdictKind::Approved) => &mut counts.approved,
-            Some(VerdictKind::Rejected) => &mut counts.rejected,
-            Some(VerdictKind::Changes) => &mut counts.changes,
-            Some(VerdictKind::Withdrawn) | None => &mut counts.waiting,
-        };
-        *count += 1;
+/// Returns the next video without a verdict, or the first one.
+async fn next_waiting(
+    source: &ReviewSource<'_>,
+    position: i64,
+) -> Result<Option<ReviewItem>, PageError> {
+    let waiting = VerdictFilter::Waiting;
+    match source.first(waiting, RowPageStart::After(position)).await? {
+        Some(item) => Ok(Some(item)),
+        None => source.first(waiting, RowPageStart::After(-1)).await,
     }
-    counts
+}
+
+impl GridPage {
+    async fn read(source: &ReviewSource<'_>, filter: &ReviewFilter) -> Result<Self, PageError> {
+        let mut items = source.page(filter.show, filter.start, GRID_VIDEOS + 1).await?;
+        let has_more = items.len() > GRID_VIDEOS as usize;
+        items.truncate(GRID_VIDEOS as usize);
+        let is_backwards = matches!(filter.start, RowPageStart::Before(_));
+        if is_backwards {
+            items.reverse();
+        }
+        let (is_earlier, is_later) = match filter.start {
+            RowPageStart::After(after) => (after >= 0, has_more),
+            RowPageStart::Before(_) => (has_more, true),
+        };
+        let edge = |item: Option<&ReviewItem>| item.map(|item| item.position);
+        let earlier = edge(items.first()).filter(|_| is_earlier).map(RowPageStart::Before);
+        let later = edge(items.last()).filter(|_| is_later).map(RowPageStart::After);
+        let waiting = match filter.show {
+            VerdictFilter::All | VerdictFilter::Waiting => {
+                source.first(VerdictFilter::Waiting, RowPageStart::After(-1)).await?
+            }
+            VerdictFilter::Given(_) => None,
+        };
+        let first = waiting.or_else(|| items.first().cloned());
+        Ok(Self { items, first, earlier, later })
+    }
+}
+
+/// A list of approved videos is not what is judged next.
+fn keep_waiting(show: VerdictFilter) -> &'static str {
+    match show {
+        VerdictFilter::Waiting => filter_word(show),
+        VerdictFilter::All | VerdictFilter::Given(_) => "",
+    }
 }
 
 /// Returns a verdict as a reader of the page reads it.

@@ -1,12 +1,16 @@
 //! `/batches/NAME/rows?…`: the rows that match a filter, sorted, a page at a time; and the same rows
 //! as a CSV file.
 //!
-//! Filter, order and place are in the address. `row_query` reads them, `row_search` finds the rows,
-//! `rows_table` shows them.
+//! Filter, order and place are in the address. `row_query` reads them, `row_search` finds the rows, in a
+//! large batch by the texts of `row_text_cache`; `rows_table` shows them.
 
 mod row_query;
 mod row_search;
+pub(in crate::console) mod row_text_cache;
+mod row_texts;
 mod rows_table;
+
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -19,11 +23,15 @@ use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
 use crate::console::pages::batch::{BatchTab, batch_header, read_status};
+use crate::console::state::SharedConsoleState;
 use crate::ledger::{Ledger, RowPageStart, StoredBatch};
 use crate::payload::ColumnMapping;
 use crate::report;
+use crate::session::batch_status::BatchStatus;
 use row_query::RowQuery;
-use row_search::RowSearch;
+use row_search::{RowSearch, SEARCHED_MAX};
+use row_text_cache::RowTextCache;
+use row_texts::RowTexts;
 use rows_table::RowsView;
 
 /// Rows of a CSV file that are read at once.
@@ -33,7 +41,9 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let batch = page.batch().await?;
     let (query, headings) = read_query(&page, &batch).await?;
     let status = read_status(&page, &batch).await?;
-    let found = RowSearch::new(&page.state.ledger, batch.id, &query).find().await?;
+    let texts = searched_texts(&page, &batch, &status, &query).await;
+    let search = RowSearch::new(&page.state.ledger, batch.id, &query).searching(texts);
+    let found = search.find().await?;
     let rows: Vec<_> = found.rows.iter().map(|row| report::row_to_json(row, &headings)).collect();
     let view = RowsView { page: &page, status: &status, query: &query, headings: &headings };
     let document = json!({
@@ -50,6 +60,26 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     };
     let title = format!("{} rows", batch.name);
     page.render(ConsolePage { title, section: "Batches", is_live: true, main }, document)
+}
+
+/// Returns the texts of the rows of a large batch, if the filter has a text to find in them. Without one
+/// they are only prepared: the page has a field for it.
+async fn searched_texts(
+    page: &PageRequest,
+    batch: &StoredBatch,
+    status: &BatchStatus,
+    query: &RowQuery,
+) -> Option<Arc<RowTexts>> {
+    let rows = status.count_rows();
+    if rows <= SEARCHED_MAX {
+        return None;
+    }
+    let SharedConsoleState { ledger, stop, row_texts, .. } = &*page.state;
+    let texts = row_texts.prepare(ledger, batch, stop);
+    match query.needle() {
+        Some(_) => RowTextCache::wait(texts, rows).await,
+        None => None,
+    }
 }
 
 /// Parses the filter, and reads the headings to which its conditions refer.

@@ -1,10 +1,12 @@
 //! The filter of the rows page, as the address holds it: `state`, `cause`, `q`, `where`, `sort`, and
-//! the place: `after`, `before` or `page`. Pure. `search=all` searches beyond an exact key.
+//! the place: `after`, `before` or `page`. Pure. `search=cells`
+//! searches beyond an exact key, `search=all` also the messages of a large batch.
 //!
 //! `state` and `where` are those of `callsheet jobs`. `q` is a part of the key, of a cell or of a
 //! message, or a whole project id, in any case of its letters.
 
 use crate::console::form::FormFields;
+use crate::console::pages::rows::row_texts::TextNeedle;
 use crate::ledger::{JobRow, RowStatus};
 use crate::payload::ColumnMapping;
 use crate::plan::{RowCondition, RowFilter};
@@ -56,8 +58,10 @@ pub(super) struct RowQuery {
     pub(super) cause: Option<String>,
     /// The text to find, in small letters.
     pub(super) text: Option<String>,
-    /// The text as it was typed, unless every row is to be searched for it.
+    /// The text as it was typed, unless it is to be searched beyond an exact key.
     pub(super) exact_text: Option<String>,
+    /// Whether every row is to be read, with its message.
+    is_with_messages: bool,
     pub(super) sort: RowSort,
     pub(super) is_descending: bool,
     pub(super) place: RowPlace,
@@ -96,6 +100,7 @@ impl RowQuery {
                 .get("q")
                 .filter(|_| fields.get("search").is_none())
                 .map(str::to_owned),
+            is_with_messages: fields.get("search") == Some("all"),
             sort,
             is_descending,
             place: parse_place(fields, sort, is_descending)?,
@@ -109,6 +114,18 @@ impl RowQuery {
     /// Returns whether only the status decides which rows match.
     pub(super) fn is_by_status_only(&self) -> bool {
         self.cause.is_none() && self.text.is_none() && !self.has_conditions
+    }
+
+    /// Returns what every matching row has in its key or cells; `None` if there is no such text, or
+    /// messages are to be searched as well.
+    pub(super) fn needle(&self) -> Option<TextNeedle> {
+        if self.statuses.contains(&RowStatus::Removed) {
+            return None;
+        }
+        if let Some(cell) = self.conditions.required_cell(&self.columns) {
+            return Some(TextNeedle::Cell(cell.to_owned()));
+        }
+        self.text.clone().filter(|_| !self.is_with_messages).map(TextNeedle::Part)
     }
 
     /// Returns whether anything restricts the rows.

@@ -1,21 +1,30 @@
 //! Finds the rows of a page: reads the fewest rows that can match, in the order of the sheet.
 //!
-//! Each status is a stream of its own, read by an index; the streams are merged by position.
+//! Each status is a stream of its own, read by an index; the streams are merged by position. In a large
+//! batch, the rows with a text or a cell come from its texts in memory.
 //! Invariant: a page reads at most [`SCANNED_MAX`] rows, however large the batch is, and says where
 //! it stopped.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::console::pages::rows::row_query::{RowPlace, RowQuery, RowSort};
+use crate::console::pages::rows::row_texts::{RowTexts, TextNeedle};
 use crate::ledger::{BatchId, JobRow, JobState, Ledger, LedgerError, RowPageStart, RowStatus};
 
 /// Rows on a page.
 pub(super) const PAGE_ROWS: usize = 50;
+/// Rows that one page may read to sort them.
+const SORTED_MAX: usize = 10_000;
 /// Rows that one page may read in search of those that match.
-const SCANNED_MAX: usize = 10_000;
+const SCANNED_MAX: usize = 4000;
+/// A batch with more jobs is searched in its texts.
+pub(super) const SEARCHED_MAX: u64 = SCANNED_MAX as u64;
 /// Rows read at once.
 const CHUNK_ROWS: u32 = 200;
+/// Rows with a text that are read at once: a full page of them, and one more.
+const CHUNK_FOUND: usize = PAGE_ROWS + 1;
 /// Rows whose job was removed from the sheet.
 const REMOVED_MAX: u32 = 10_000;
 
@@ -29,6 +38,8 @@ pub(super) struct FoundRows {
     pub(super) is_cut: bool,
     /// Whether these are the rows with exactly this key or project id, of too many to search all.
     pub(super) is_exact: bool,
+    /// Whether messages were left out, because the texts of all rows were searched.
+    pub(super) is_by_texts: bool,
     /// Whether there are too many rows to sort, so that they are in the order of the sheet.
     pub(super) is_unsorted: bool,
 }
@@ -38,6 +49,8 @@ pub(super) struct RowSearch<'s> {
     ledger: &'s Ledger,
     batch: BatchId,
     query: &'s RowQuery,
+    /// The texts of all rows and what is to be found in them.
+    texts: Option<SearchedTexts>,
     streams: Vec<RowStream>,
     is_backwards: bool,
     scanned: usize,
@@ -45,9 +58,18 @@ pub(super) struct RowSearch<'s> {
     last_position: Option<i64>,
 }
 
+/// The texts of a batch, and what is searched in them.
+#[derive(Clone)]
+struct SearchedTexts {
+    texts: Arc<RowTexts>,
+    needle: TextNeedle,
+}
+
 /// Where rows come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RowSource {
+    /// The rows of the texts that contain what is searched.
+    WithText,
     AllJobs,
     JobsIn(JobState),
     WithoutJob,
@@ -68,6 +90,7 @@ impl<'s> RowSearch<'s> {
             ledger,
             batch,
             query,
+            texts: None,
             streams: Vec::new(),
             is_backwards: false,
             scanned: 0,
@@ -82,8 +105,19 @@ impl<'s> RowSearch<'s> {
         self.is_backwards = matches!(start, RowPageStart::Before(_));
         let stream =
             |source| RowStream { source, start, buffered: VecDeque::new(), is_exhausted: false };
-        self.streams = sources(&self.query.statuses).into_iter().map(stream).collect();
+        let sources = match &self.texts {
+            Some(_) => vec![RowSource::WithText],
+            None => sources(&self.query.statuses),
+        };
+        self.streams = sources.into_iter().map(stream).collect();
         self
+    }
+
+    /// Searches the texts of all rows, if the query has a text for them.
+    pub(super) fn searching(mut self, texts: Option<Arc<RowTexts>>) -> Self {
+        let needle = self.query.needle();
+        self.texts = texts.zip(needle).map(|(texts, needle)| SearchedTexts { texts, needle });
+        self.starting_at(RowPageStart::After(-1))
     }
 
     /// Returns the page that the query asks for.
@@ -102,10 +136,12 @@ impl<'s> RowSearch<'s> {
             RowPlace::Page(number) => number,
         };
         let (ledger, batch, query) = (self.ledger, self.batch, self.query);
+        let texts = self.texts.as_ref().map(|searched| searched.texts.clone());
         match self.find_sorted(number).await? {
             Some(found) => Ok(found),
             None => {
-                let found = Self::new(ledger, batch, query).find_in_order().await?;
+                let search = Self::new(ledger, batch, query).searching(texts);
+                let found = search.find_in_order().await?;
                 Ok(FoundRows { is_unsorted: true, earlier: None, later: None, ..found })
             }
         }
@@ -117,15 +153,13 @@ impl<'s> RowSearch<'s> {
         let mut found = FoundRows { is_exact: true, ..FoundRows::default() };
         let Some(text) = &self.query.exact_text else { return Ok(found) };
         let jobs: u64 = self.ledger.state_counts(self.batch).await?.into_values().sum();
-        if jobs <= SCANNED_MAX as u64 {
+        if jobs <= SEARCHED_MAX {
             return Ok(found);
         }
-        for position in
-            self.ledger.row_positions(self.batch, text).await?.into_iter().take(PAGE_ROWS)
-        {
-            let rows = self.ledger.rows(self.batch, position - 1, 1).await?;
-            found.rows.extend(rows.into_iter().filter(|row| self.query.is_match(row)));
-        }
+        let mut positions = self.ledger.row_positions(self.batch, text).await?;
+        positions.truncate(PAGE_ROWS);
+        found.rows = self.ledger.rows_at(self.batch, &positions).await?;
+        found.rows.retain(|row| self.query.is_match(row));
         Ok(found)
     }
 
@@ -157,7 +191,8 @@ impl<'s> RowSearch<'s> {
             true => (onwards.map(RowPlace::Before), back.map(RowPlace::After)),
         };
         let (earlier, later) = if is_sheet_reversed { (later, earlier) } else { (earlier, later) };
-        Ok(FoundRows { rows, earlier, later, is_cut, ..FoundRows::default() })
+        let is_by_texts = self.texts.is_some() && self.query.text.is_some();
+        Ok(FoundRows { rows, earlier, later, is_cut, is_by_texts, ..FoundRows::default() })
     }
 
     /// Returns where the page began; `None` at the beginning or the end of the sheet.
@@ -171,15 +206,15 @@ impl<'s> RowSearch<'s> {
 
     /// Returns a page of the sorted rows; `None` if they are too many.
     async fn find_sorted(mut self, number: usize) -> Result<Option<FoundRows>, LedgerError> {
-        if self.count_jobs().await? > SCANNED_MAX as u64 {
+        if self.count_jobs().await? > SORTED_MAX as u64 {
             return Ok(None);
         }
         let mut rows = Vec::new();
-        self.scanned_max = SCANNED_MAX;
+        self.scanned_max = SORTED_MAX;
         while let Some(row) = self.next_match().await? {
             rows.push(row);
         }
-        if self.scanned >= SCANNED_MAX {
+        if self.scanned >= SORTED_MAX {
             return Ok(None);
         }
         sort_rows(&mut rows, self.query.sort);
@@ -193,6 +228,7 @@ impl<'s> RowSearch<'s> {
             rows,
             earlier: number.checked_sub(1).map(RowPlace::Page),
             later: (number + 1 < pages).then_some(RowPlace::Page(number + 1)),
+            is_by_texts: self.texts.is_some() && self.query.text.is_some(),
             ..FoundRows::default()
         }))
     }
@@ -223,7 +259,7 @@ impl<'s> RowSearch<'s> {
 
     async fn next_row(&mut self) -> Result<Option<JobRow>, LedgerError> {
         for stream in &mut self.streams {
-            stream.fill(self.ledger, self.batch).await?;
+            stream.fill(self.ledger, self.batch, self.texts.as_ref()).await?;
         }
         let is_backwards = self.is_backwards;
         let place = |stream: &RowStream| {
@@ -237,11 +273,17 @@ impl<'s> RowSearch<'s> {
 }
 
 impl RowStream {
-    async fn fill(&mut self, ledger: &Ledger, batch: BatchId) -> Result<(), LedgerError> {
+    async fn fill(
+        &mut self,
+        ledger: &Ledger,
+        batch: BatchId,
+        texts: Option<&SearchedTexts>,
+    ) -> Result<(), LedgerError> {
         if !self.buffered.is_empty() || self.is_exhausted {
             return Ok(());
         }
         let rows = match self.source {
+            RowSource::WithText => return self.fill_from_texts(ledger, batch, texts).await,
             RowSource::AllJobs => ledger.job_rows_from(batch, None, self.start, CHUNK_ROWS).await?,
             RowSource::JobsIn(state) => {
                 ledger.job_rows_from(batch, Some(state), self.start, CHUNK_ROWS).await?
@@ -259,6 +301,31 @@ impl RowStream {
             };
         }
         self.buffered = rows.into();
+        Ok(())
+    }
+
+    /// Reads the next rows that contain a text. A row that was removed meanwhile is left out.
+    async fn fill_from_texts(
+        &mut self,
+        ledger: &Ledger,
+        batch: BatchId,
+        texts: Option<&SearchedTexts>,
+    ) -> Result<(), LedgerError> {
+        let Some(SearchedTexts { texts, needle }) = texts else { return Ok(()) };
+        while self.buffered.is_empty() && !self.is_exhausted {
+            let positions = texts.find(needle, self.start, CHUNK_FOUND);
+            self.is_exhausted = positions.len() < CHUNK_FOUND;
+            let Some(last) = positions.last() else { return Ok(()) };
+            let mut rows = ledger.rows_at(batch, &positions).await?;
+            match self.start {
+                RowPageStart::After(_) => self.start = RowPageStart::After(*last),
+                RowPageStart::Before(_) => {
+                    self.start = RowPageStart::Before(*last);
+                    rows.reverse();
+                }
+            }
+            self.buffered = rows.into();
+        }
         Ok(())
     }
 }

@@ -127,7 +127,10 @@ impl RowsView<'_> {
                 a href=(self.csv_address()) download { "Download CSV" }
             }
             @if found.is_exact {
-                p { a href=(self.search_all_address()) { "Search the cells of all rows for this text" } }
+                p { a href=(self.search_address("cells")) { "Search the cells of all rows for this text" } }
+            }
+            @if found.is_by_texts {
+                p { a href=(self.search_address("all")) { "Search the messages for this text as well" } }
             }
             @if found.is_unsorted { p .muted { "Too many rows to sort: these are in the order of the sheet. Narrow the filter." } }
             @if found.rows.is_empty() && !found.is_cut { (self.empty_state()) }
@@ -150,8 +153,8 @@ impl RowsView<'_> {
         }
     }
 
-    fn search_all_address(&self) -> String {
-        let query = self.query.fields.with("search", "all").to_query();
+    fn search_address(&self, search: &str) -> String {
+        let query = self.query.fields_at(RowPlace::Page(0)).with("search", search).to_query();
         self.page.links().rows(self.batch(), &query)
     }
 

@@ -17,6 +17,7 @@ use crate::console::page_request::{PageFormat, PageRequest, json_response};
 use crate::console::pages::review::judge;
 use crate::console::pages::review::judge::JudgedVideo;
 use crate::console::pages::review::review_items::ReviewFilter;
+use crate::console::pages::review::review_source::ReviewSource;
 use crate::console::pages::review::review_view::{ReviewSubject, ReviewView};
 use crate::console::pages::video;
 use crate::console::sign_in::secret::ConsoleSecret;
@@ -30,12 +31,17 @@ const UNKNOWN_LINK: &str = "this link has ended or was revoked: ask for another 
 pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let (link, batch) = find_link(&page).await?;
     let reviewer = page.query.get("name").and_then(|name| clean_text(name, REVIEWER_CHARS_MAX));
-    let view = share_view(&page, &link, &batch, reviewer).await?;
+    let subject = share_subject(&page, &link, reviewer);
+    let filter = ReviewFilter::from_query(&page.query);
+    let view = ReviewView::read(&page.state.ledger, &batch, subject, filter).await?;
     if page.format == PageFormat::Json {
+        let (earlier, later) = view.neighbour_addresses();
         let document = json!({
             "label": link.label,
             "counts": counts_json(&view.counts),
-            "videos": view.visible_items().map(item_json).collect::<Vec<_>>(),
+            "videos": view.shown_items().iter().map(item_json).collect::<Vec<_>>(),
+            "earlier": earlier,
+            "later": later,
         });
         return Ok(json_response(StatusCode::OK, &document));
     }
@@ -64,8 +70,10 @@ pub(in crate::console) async fn record_verdict(mut page: PageRequest) -> PageRes
         share_link: Some(link.id),
     };
     judge::record(&page.state, &batch, &video, source).await?;
-    let view = share_view(&page, &link, &batch, Some(reviewer)).await?;
-    page.redirect(&view.address_after(&video, &form))
+    let source = ReviewSource::open(&page.state.ledger, batch.id, link.keys.as_deref()).await?;
+    let subject = share_subject(&page, &link, Some(reviewer));
+    let next = subject.address_after(&source, &video, &form).await?;
+    page.redirect(&next)
 }
 
 /// Sends a video that the link names.
@@ -90,15 +98,10 @@ async fn find_link(page: &PageRequest) -> Result<(ShareLink, StoredBatch), PageE
     Ok((link, batch))
 }
 
-async fn share_view(
-    page: &PageRequest,
-    link: &ShareLink,
-    batch: &StoredBatch,
-    reviewer: Option<String>,
-) -> Result<ReviewView, PageError> {
+fn share_subject(page: &PageRequest, link: &ShareLink, reviewer: Option<String>) -> ReviewSubject {
     let address = page.links().to(&format!("/share/{}", page.param("token")));
     let videos = address.clone();
-    let subject = ReviewSubject {
+    ReviewSubject {
         address,
         exports: None,
         share: None,
@@ -110,7 +113,5 @@ async fn share_view(
             let key = ConsoleLinks::encode_segment(&item.key);
             format!("{videos}/videos/{key}?version={}", item.version)
         }),
-    };
-    let filter = ReviewFilter::from_query(&page.query);
-    ReviewView::read(&page.state.ledger, batch, subject, filter).await
+    }
 }
