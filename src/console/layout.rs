@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::console::page_error::PageError;
 use crate::console::page_request::{PageFormat, json_response};
+use crate::console::pages::page_parts::{sentence, with_code};
 use crate::console::requester::ConsoleRequester;
 use crate::console::state::ConsoleState;
 use crate::ledger::ConsoleRole;
@@ -107,7 +108,7 @@ pub(crate) fn error_document(
             let main = html! {
                 section .notice {
                     h1 { (error.title()) }
-                    p { (error.message()) "." }
+                    p { (with_code(&sentence(&error.message()))) }
                     @if is_about_address(error) { p { a href=(home) { "All batches" } } }
                 }
             };

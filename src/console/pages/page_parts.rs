@@ -124,6 +124,20 @@ pub(crate) fn sentence(text: &str) -> String {
     first.into_iter().flatten().chain(letters).chain(['.']).collect()
 }
 
+/// Returns a message with what it quotes between backticks as code.
+pub(crate) fn with_code(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    // Without its partner, a backtick is a character of the message.
+    let is_paired = parts.len() % 2 == 1;
+    html! {
+        @if is_paired {
+            @for (index, part) in parts.iter().enumerate() {
+                @if index % 2 == 1 { code { (part) } } @else { (part) }
+            }
+        } @else { (text) }
+    }
+}
+
 /// Returns a command that can be copied.
 pub(crate) fn command(text: &str) -> Markup {
     html! { code .command data-copy { (text) } }
@@ -139,6 +153,14 @@ mod tests {
             assert_eq!(number(count), text);
         }
         assert_eq!(sentence("it failed"), "It failed.");
+        for (text, markup) in [
+            ("`a` is <b>", "<code>a</code> is &lt;b&gt;"),
+            ("set `x` to `<y>`", "set <code>x</code> to <code>&lt;y&gt;</code>"),
+            ("a ` alone", "a ` alone"),
+            ("", ""),
+        ] {
+            assert_eq!(with_code(text).into_string(), markup);
+        }
         assert_eq!(
             (video_length(42_400), video_length(3_599_600)),
             ("0:42".into(), "60:00".into())

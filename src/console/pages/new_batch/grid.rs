@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use maud::{Markup, html};
 
 use crate::console::assets::ConsoleLinks;
+use crate::console::pages::page_parts::with_code;
 use crate::session::upload::{CellEdit, UploadFinding, UploadPlan, UploadState, UploadedBatch};
 use crate::sheet::SheetRow;
 
@@ -44,8 +45,8 @@ pub(super) fn findings(title: &str, class: &str, found: &[UploadFinding]) -> Mar
                             @if finding.row_count > 1 { " and " (finding.row_count - 1) " more" }
                             ": "
                         }
-                        (finding.message)
-                        @if let Some(help) = &finding.help { span .muted { " " (help) } }
+                        (with_code(&finding.message))
+                        @if let Some(help) = &finding.help { span .muted { " " (with_code(help)) } }
                     }
                 }
                 @if found.len() > FINDINGS_MAX { li .muted { "and " (found.len() - FINDINGS_MAX) " more" } }
@@ -118,12 +119,36 @@ impl GridView<'_> {
                 } @else {
                     input name=(name) value=(text) aria-label=(label) aria-invalid=[problem.map(|_| "true")];
                 }
-                @if let Some(finding) = problem.or(warning) { p .finding { (finding.message) } }
+                @if let Some(finding) = problem.or(warning) { p .finding { (with_code(cell_message(&finding.message))) } }
             }
         }
     }
 }
 
+/// Returns a message without its cell, at which it is shown, and without the template's line.
+fn cell_message(message: &str) -> &str {
+    let (place, rest) = message.split_once(": ").unwrap_or(("", message));
+    let message = if place.starts_with("column ") { rest } else { message };
+    message.rsplit_once(" (template line ").map_or(message, |(message, _)| message)
+}
+
 fn finding_at(found: &[UploadFinding], row: u64, column: usize) -> Option<&UploadFinding> {
     found.iter().find(|finding| finding.column == Some(column) && finding.rows.contains(&row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_at_its_cell_does_not_repeat_where_it_is() {
+        for (message, shown) in [
+            ("column D `Script`: the script is empty (template line 23)", "the script is empty"),
+            ("column B: the price: 3 is no price", "the price: 3 is no price"),
+            ("the key: is used twice", "the key: is used twice"),
+            ("", ""),
+        ] {
+            assert_eq!(cell_message(message), shown);
+        }
+    }
 }
