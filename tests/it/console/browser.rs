@@ -57,6 +57,13 @@ impl TestBrowser {
 
     /// Sends a command and returns its result.
     pub(super) fn call(&mut self, session: Option<&str>, method: &str, params: &Value) -> Value {
+        let answer = self.send(session, method, params);
+        assert!(answer["error"].is_null(), "{method}: {answer}");
+        answer["result"].clone()
+    }
+
+    /// Sends a command and returns the answer, which may be an error.
+    fn send(&mut self, session: Option<&str>, method: &str, params: &Value) -> Value {
         self.commands += 1;
         let id = self.commands;
         let mut message = json!({ "id": id, "method": method, "params": params });
@@ -71,8 +78,7 @@ impl TestBrowser {
             let message: Value = serde_json::from_slice(&bytes[..bytes.len() - 1]).unwrap();
             self.note_error(&message);
             if message["id"] == id {
-                assert!(message["error"].is_null(), "{method}: {message}");
-                return message["result"].clone();
+                return message;
             }
         }
     }
@@ -212,8 +218,9 @@ impl TestBrowser {
         let begun = Instant::now();
         let params = json!({ "expression": expression, "returnByValue": true });
         loop {
-            let value = self.call(Some(session), "Runtime.evaluate", &params);
-            if value["result"]["value"] == true {
+            // A page that goes away while it is asked answers with an error.
+            let value = self.send(Some(session), "Runtime.evaluate", &params);
+            if value["result"]["result"]["value"] == true {
                 return;
             }
             assert!(begun.elapsed() < WAIT_MAX, "never true: {expression}\n{value}");

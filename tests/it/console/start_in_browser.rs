@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use reqwest::{Method, StatusCode, header};
-use serde_json::json;
 
 use super::TestConsole;
 use super::browser::TestBrowser;
@@ -84,7 +83,7 @@ async fn first_problem_of_a_thousand_rows() {
         let page = console.get(made.header("location")).await.text();
         assert!(page.contains("aria-invalid=\"true\""), "{page}");
         println!("{:>8.0} ms until the problem is shown", began.elapsed().as_secs_f64() * 1000.0);
-        assert_eq!(console.get_json(made.header("location")).await["plan"], json!(null));
+        assert!(!page.contains("Approve and render"), "{page}");
     }
     console.stop();
 }
