@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use url::Url;
@@ -149,8 +150,8 @@ pub struct ProjectDetails {
     pub price: Option<f64>,
     /// The download link of its video.
     pub video_url: Option<String>,
-    /// When it was created, in milliseconds since 1970, by the vendor's clock.
-    pub created_at: Option<i64>,
+    /// When it was created, by the vendor's clock.
+    pub created_at: Option<Timestamp>,
 }
 
 /// State words of a project that was never exported. Every other word counts as evidence of an
@@ -277,17 +278,18 @@ pub struct ProjectList {
 }
 
 /// Parses the time of creation: a date, or a number of seconds or milliseconds since 1970.
-fn parse_created_at(fields: &Value) -> Option<i64> {
+fn parse_created_at(fields: &Value) -> Option<Timestamp> {
     /// A number below this counts seconds: in milliseconds, it would be in 1973.
     const SECONDS_MAX: f64 = 1e11;
     const KEYS: &[&str] = &["createdAt", "created_at", "createDate", "created"];
     if let Some(text) = envelope::first_text(fields, KEYS)
-        && let Ok(time) = text.parse::<jiff::Timestamp>()
+        && let Ok(time) = text.parse()
     {
-        return Some(time.as_millisecond());
+        return Some(time);
     }
     let number = envelope::first_number(fields, KEYS)?;
-    Some(if number < SECONDS_MAX { number * 1000.0 } else { number } as i64)
+    let ms = if number < SECONDS_MAX { number * 1000.0 } else { number };
+    Timestamp::from_millisecond(ms as i64).ok()
 }
 
 fn parse_percent(fields: &Value) -> Option<f64> {

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, header};
 use crate::console::sign_in::secret::ConsoleSecret;
 use crate::console::state::ConsoleState;
 use crate::ledger::{ConsoleRole, ConsoleSession, LedgerError};
+use crate::text::time_format::elapsed;
 
 /// A session ends after this time without a request.
 pub(super) const IDLE_MAX: Duration = Duration::from_secs(12 * 3600);
@@ -66,14 +67,13 @@ impl ConsoleRequester {
         let Some(session) = state.ledger.console_session(&secret.hash_text()).await? else {
             return Ok(None);
         };
-        let idle_ms = state.now().as_millisecond().saturating_sub(session.used_at);
-        let idle = Duration::from_millis(idle_ms.max(0).unsigned_abs());
+        let now = state.now();
+        let idle = elapsed(session.used_at, now);
         if idle >= IDLE_MAX {
             state.ledger.end_console_session(&session.token_hash).await?;
             return Ok(None);
         }
         if idle >= TOUCH_INTERVAL {
-            let now = state.now().as_millisecond();
             state.ledger.touch_console_session(&session.token_hash, now).await?;
         }
         Ok(Some(Self::from_session(session)))

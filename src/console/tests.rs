@@ -39,7 +39,7 @@ impl RoleWalk {
         let mut cookies = BTreeMap::new();
         for &role in ConsoleRole::ALL {
             let secret = ConsoleSecret::random().unwrap();
-            let (name, at) = (role.as_str().to_owned(), clock.now().as_millisecond());
+            let (name, at) = (role.as_str().to_owned(), clock.now());
             let password_hash = "x".repeat(40);
             let source = AuditSource { requester: "cli:test".to_owned(), now: clock.now() };
             let user = ConsoleUser { name: name.clone(), role, password_hash, created_at: at };

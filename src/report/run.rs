@@ -102,9 +102,9 @@ pub struct StopRecord {
     /// The exit code; `None` for a run that was killed.
     #[serde(skip)]
     pub exit: Option<u8>,
-    /// When it ended, in milliseconds since 1970.
+    /// When it ended.
     #[serde(skip)]
-    pub at: i64,
+    pub at: Timestamp,
 }
 
 /// The reason why a run stopped submitting.

@@ -84,7 +84,8 @@ pub(super) async fn recheck_after_callback<S: StudioApi>(
     let Some(CallbackReport { look_at: Some(at), .. }) = callback_report(run, due).await? else {
         return Ok(());
     };
-    if at < polled_at.as_millisecond() {
+    // The ledger's times are whole milliseconds.
+    if at.as_millisecond() < polled_at.as_millisecond() {
         return Ok(());
     }
     run.lease.bring_check_forward(due.job, due.submission, at).await

@@ -29,6 +29,7 @@ use crate::runner::shutdown::RunShutdown;
 use crate::runner::wakeups::Wakeups;
 use crate::runner::webhook_urls::CallbackHealth;
 use crate::runner::work_progress::WorkProgress;
+use crate::text::time_format::elapsed;
 
 /// See [`RunContext::unread_wait`].
 const UNREAD_WAIT_FACTOR: u32 = 10;
@@ -206,13 +207,9 @@ impl<S: StudioApi> RunContext<S> {
         self.clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX)
     }
 
-    /// Returns the time since `at` (milliseconds since 1970) by the wall clock; zero if unknown, or
-    /// if the clock was set back.
-    pub(super) fn elapsed_since(&self, at: Option<i64>) -> Duration {
-        let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) else {
-            return Duration::ZERO;
-        };
-        Duration::try_from(self.clock.now().duration_since(at)).unwrap_or_default()
+    /// Returns the time since `at` by the wall clock; zero if unknown, or if the clock was set back.
+    pub(super) fn elapsed_since(&self, at: Option<Timestamp>) -> Duration {
+        at.map_or(Duration::ZERO, |at| elapsed(at, self.clock.now()))
     }
 
     /// Returns when to retry after `failures` earlier failures, by the batch's back-off.

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
 use crate::ledger::{LeaseHolder, LeaseOutcome, Ledger};
@@ -71,6 +70,5 @@ pub(super) async fn lease_holder(ledger: &Ledger, batch: &str) -> Option<String>
 }
 
 fn describe_holder(holder: &LeaseHolder) -> String {
-    let since = Timestamp::from_millisecond(holder.since).unwrap_or(Timestamp::UNIX_EPOCH);
-    format!("process {} on {} since {since:.0}", holder.pid, holder.host)
+    format!("process {} on {} since {:.0}", holder.pid, holder.host, holder.since)
 }

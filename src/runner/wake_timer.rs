@@ -38,8 +38,8 @@ impl WakeTimer {
     }
 
     /// Fires for a job that is due at `due`, if the loop would wake too late for it.
-    pub(super) fn wake_if_sooner(&self, due: Option<i64>) {
-        if due.is_none_or(|due| due < self.wakes_at_ms.load(Ordering::SeqCst)) {
+    pub(super) fn wake_if_sooner(&self, due: Option<Timestamp>) {
+        if due.is_none_or(|due| due.as_millisecond() < self.wakes_at_ms.load(Ordering::SeqCst)) {
             self.wake();
         }
     }
@@ -67,20 +67,21 @@ mod tests {
 
     #[test]
     fn timer_fires_for_sooner_jobs_only_and_for_all_while_it_is_not_set() {
+        let at = |ms| Some(Timestamp::from_millisecond(ms).unwrap());
         let timer = WakeTimer::default();
-        timer.wake_if_sooner(Some(5));
+        timer.wake_if_sooner(at(5));
         assert!(has_fired(&timer));
 
-        timer.set(Some(Timestamp::from_millisecond(1000).unwrap()));
-        timer.wake_if_sooner(Some(1000));
+        timer.set(at(1000));
+        timer.wake_if_sooner(at(1000));
         assert!(!has_fired(&timer), "the loop wakes at that time anyway");
-        timer.wake_if_sooner(Some(999));
+        timer.wake_if_sooner(at(999));
         assert!(has_fired(&timer));
         timer.wake_if_sooner(None);
         assert!(has_fired(&timer), "a job without a time may be due at once");
 
         timer.clear();
-        timer.wake_if_sooner(Some(2000));
+        timer.wake_if_sooner(at(2000));
         assert!(has_fired(&timer), "the loop may have read before this was written");
     }
 }

@@ -1,5 +1,6 @@
 //! Wake-ups between the loops of a run. They carry no data: the woken loop reads the ledger.
 
+use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::ledger::{JobState, RecordedUpdate};
@@ -19,8 +20,8 @@ pub(super) struct Wakeups {
 
 impl Wakeups {
     /// Wakes the loops that may have work after a recorded change; `due` is when the job is due
-    /// next, in milliseconds since 1970.
-    pub(super) fn wake_for(&self, recorded: RecordedUpdate, due: Option<i64>) {
+    /// next.
+    pub(super) fn wake_for(&self, recorded: RecordedUpdate, due: Option<Timestamp>) {
         use JobState as S;
         match recorded.state {
             S::Ready => self.wake_submitting(),

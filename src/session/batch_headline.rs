@@ -3,6 +3,8 @@
 //! Pure: decides from the status that was read. Invariant: what needs the user comes first, the most
 //! severe cause at the top; the command is the next step of every other output.
 
+use jiff::Timestamp;
+
 use crate::ledger::{JobState, StopCause};
 use crate::session::batch_status::BatchStatus;
 use crate::session::exit_code::ExitReason;
@@ -37,7 +39,7 @@ pub(crate) struct BatchHeadline {
     /// Finished videos and all that the batch wants; `None` before its first plan.
     pub(crate) progress: Option<(u64, u64)>,
     /// When the last run ended, if the line is about that.
-    pub(crate) at: Option<i64>,
+    pub(crate) at: Option<Timestamp>,
     pub(crate) message: String,
     /// What the user does before the command; empty if nothing.
     pub(crate) lead: &'static str,

@@ -22,6 +22,7 @@ use crate::session::review::review_status::ReviewStatus;
 use crate::session::run_stop;
 use crate::session::run_stop::{advice, is_before_plan, stop_after_death};
 use crate::text::estimate_time_left;
+use crate::text::time_format::elapsed;
 
 /// The status of a batch.
 #[derive(Clone, Debug)]
@@ -57,7 +58,7 @@ pub(crate) struct BatchStatus {
 /// The end of a run, and its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LastStop {
-    pub(crate) at: i64,
+    pub(crate) at: Timestamp,
     pub(crate) stop: RunStop,
 }
 
@@ -65,7 +66,7 @@ pub(crate) struct LastStop {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Throughput {
     pub(crate) videos: u64,
-    pub(crate) span_ms: i64,
+    pub(crate) span: Duration,
 }
 
 /// How a run ended, or the state of a run that has recorded no end.
@@ -111,7 +112,9 @@ impl RunStatus {
     }
 }
 
-const HOUR_MS: i64 = 3_600_000;
+const HOUR: Duration = Duration::from_hours(1);
+/// Nothing is divided by zero.
+const SPAN_MIN: Duration = Duration::from_millis(1);
 /// Runs among which the last one that submitted or polled anything is searched.
 const RUNS_READ_MAX: u32 = 50;
 
@@ -124,20 +127,19 @@ impl Throughput {
     ) -> Result<Option<Self>, LedgerError> {
         let run = &run.run;
         let ended = run.ended_at.unwrap_or(run.heartbeat_at);
-        let end = live_until.map_or(ended, Timestamp::as_millisecond);
-        let start = run.started_at.max(end - HOUR_MS);
+        let end = live_until.unwrap_or(ended);
+        let start = run.started_at.max(end - HOUR);
         let videos = ledger.count_done_between(batch, start, end).await?;
-        Ok((videos > 0).then_some(Self { videos, span_ms: (end - start).max(1) }))
+        Ok((videos > 0).then_some(Self { videos, span: elapsed(start, end).max(SPAN_MIN) }))
     }
 
     /// Returns the estimated time for `open` more videos.
     pub(crate) fn time_left(self, open: u64) -> Option<Duration> {
-        let span = Duration::from_millis(self.span_ms.unsigned_abs());
-        estimate_time_left(open, self.videos, span)
+        estimate_time_left(open, self.videos, self.span)
     }
 
     pub(crate) fn per_hour(self) -> f64 {
-        self.videos as f64 * HOUR_MS as f64 / self.span_ms as f64
+        self.videos as f64 * HOUR.as_millis() as f64 / self.span.as_millis() as f64
     }
 }
 
@@ -163,7 +165,7 @@ impl LastStop {
     fn before_catch_up(detail: String, now: Timestamp) -> Self {
         let error = CommandError::from(LedgerError::Behind { detail });
         let stop = run_stop::stop_for_error(&error).unwrap_or_else(stop_after_death);
-        Self { at: now.as_millisecond(), stop }
+        Self { at: now, stop }
     }
 
     /// Returns the end as the reports of a run contain it.

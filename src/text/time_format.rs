@@ -7,15 +7,13 @@ use jiff::tz::TimeZone;
 
 use crate::text::format_duration;
 
-/// Returns a stored time as local date and time.
-pub(crate) fn format_local(ms: i64) -> String {
-    let Ok(at) = Timestamp::from_millisecond(ms) else { return "?".to_owned() };
+/// Returns a time as local date and time.
+pub(crate) fn format_local(at: Timestamp) -> String {
     at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// Returns a stored time as local time of day.
-pub(crate) fn format_local_time(ms: i64) -> String {
-    let Ok(at) = Timestamp::from_millisecond(ms) else { return "?".to_owned() };
+/// Returns a time as local time of day.
+pub(crate) fn format_local_time(at: Timestamp) -> String {
     at.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()
 }
 
@@ -24,14 +22,19 @@ pub(crate) fn format_local_time_in_zone(at: Timestamp) -> String {
     at.to_zoned(TimeZone::system()).strftime("%H:%M:%S %Z").to_string()
 }
 
-/// Returns a stored time as RFC 3339 in UTC with milliseconds.
-pub(crate) fn format_rfc3339(ms: i64) -> String {
-    Timestamp::from_millisecond(ms).map_or_else(|_| "?".to_owned(), |at| format!("{at:.3}"))
+/// Returns a time as RFC 3339 in UTC with milliseconds.
+pub(crate) fn format_rfc3339(at: Timestamp) -> String {
+    format!("{at:.3}")
 }
 
-/// Returns the time between two stored times, such as "12 s" or "3 min".
-pub(crate) fn format_elapsed(from: i64, to: i64) -> String {
-    format_duration(Duration::from_millis(to.saturating_sub(from).max(0).unsigned_abs()))
+/// Returns the time from one time to another, zero if that is earlier.
+pub(crate) fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}
+
+/// Returns the time from one time to another, such as "12 s" or "3 min".
+pub(crate) fn format_elapsed(from: Timestamp, to: Timestamp) -> String {
+    format_duration(elapsed(from, to))
 }
 
 /// Interval of heartbeats: a killed run may have lasted this much longer than its last one.
@@ -39,8 +42,8 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Returns the duration of a killed run, known only up to its last heartbeat. It is never shown as
 /// zero.
-pub(crate) fn format_dead_run_duration(from: i64, heartbeat: i64) -> String {
-    let known = Duration::from_millis(heartbeat.saturating_sub(from).max(0).unsigned_abs());
+pub(crate) fn format_dead_run_duration(from: Timestamp, heartbeat: Timestamp) -> String {
+    let known = elapsed(from, heartbeat);
     if known < HEARTBEAT_INTERVAL {
         format!("under {}", format_duration(HEARTBEAT_INTERVAL))
     } else {
@@ -54,9 +57,10 @@ mod tests {
 
     #[test]
     fn a_run_killed_before_its_first_heartbeat_is_not_shown_as_zero() {
-        assert_eq!(format_dead_run_duration(5_000, 5_000), "under 10 s");
-        assert_eq!(format_dead_run_duration(5_000, 4_000), "under 10 s");
-        assert_eq!(format_dead_run_duration(5_000, 45_000), "40 s");
-        assert_eq!(format_elapsed(5_000, 5_300), "0 s");
+        let [began, before, after] = [5, 4, 45].map(|at| Timestamp::from_second(at).unwrap());
+        assert_eq!(format_dead_run_duration(began, began), "under 10 s");
+        assert_eq!(format_dead_run_duration(began, before), "under 10 s");
+        assert_eq!(format_dead_run_duration(began, after), "40 s");
+        assert_eq!(format_elapsed(began, began + Duration::from_millis(300)), "0 s");
     }
 }

@@ -200,7 +200,7 @@ impl RetrievedCatalog {
 
     fn to_json(&self) -> Value {
         let items: Vec<Value> = self.items.iter().map(|item| item_json(item, self.kind)).collect();
-        let retrieved = format_rfc3339(self.retrieved_at.as_millisecond());
+        let retrieved = format_rfc3339(self.retrieved_at);
         json!({ "account": self.account, "heard": retrieved, self.kind.as_str(): items })
     }
 

@@ -108,7 +108,7 @@ fn runs_table(runs: &[(RunWithBatch, RunStatus)]) -> String {
         let stop = entry.run.stop();
         let (began, heartbeat) = (entry.run.started_at, entry.run.heartbeat_at);
         let lasted = match status {
-            RunStatus::Live => format_elapsed(began, Clock::real().now().as_millisecond()),
+            RunStatus::Live => format_elapsed(began, Clock::real().now()),
             RunStatus::Ended(_) => format_elapsed(began, entry.run.ended_at.unwrap_or(heartbeat)),
             RunStatus::Died => format_dead_run_duration(began, heartbeat),
         };

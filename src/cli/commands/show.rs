@@ -20,6 +20,7 @@ use crate::session::reports::request_json::describe_request;
 use crate::text::time_format::{format_elapsed, format_local};
 use crate::text::{pluralize, strip_control, truncate};
 use clap::Args;
+use jiff::Timestamp;
 
 /// Keys that are named where none was given.
 const KEYS_LISTED_MAX: u32 = 5;
@@ -196,7 +197,9 @@ impl JobPage<'_> {
                 moved.unwrap_or_default()
             ));
         }
-        if job.state.is_some_and(|state| !state.is_final()) && history.due_at > 0 {
+        if job.state.is_some_and(|state| !state.is_final())
+            && history.due_at > Timestamp::UNIX_EPOCH
+        {
             lines.push(format!("next check {}", format_local(history.due_at)));
         }
         lines.into_iter().map(|line| format!("  {line}")).collect()

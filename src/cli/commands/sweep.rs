@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::aistudios::{AiStudios, CallError, ProjectDetails, StudioApi};
@@ -25,7 +26,7 @@ use crate::text::{pluralize, strip_control};
 /// Reason for keeping a project that may no longer be a draft.
 const MAYBE_EXPORTED: &str = "it may have been exported";
 /// The clocks of this machine and of AI Studios may differ by this many milliseconds.
-const CLOCK_SKEW_MS: i64 = 10 * 60 * 1000;
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(10);
 
 /// Delete leftover drafts from AI Studios
 #[derive(Debug, Args)]
@@ -79,7 +80,7 @@ async fn sweep_drafts(
     let strays = leased.ledger.stray_drafts(leased.stored.id).await?;
     let list = studio.list_projects().await.map_err(call_error)?;
     let mut plan = SweepPlan::default();
-    let now = leased.clock.now().as_millisecond();
+    let now = leased.clock.now();
     for (id, candidate) in find_candidates(&strays, &ProjectIndex::from_list(list)) {
         let sent_name = sent_project_name(&leased.ledger, candidate.stray).await?;
         let check = DraftCheck { stray: candidate.stray, sent_name, now };
@@ -202,7 +203,7 @@ impl<'s> SweepPlan<'s> {
 struct SweptDraft<'s> {
     id: String,
     name: String,
-    created_at: Option<i64>,
+    created_at: Option<Timestamp>,
     stray: &'s StrayDraft,
 }
 
@@ -210,8 +211,7 @@ struct SweptDraft<'s> {
 struct DraftCheck<'s> {
     stray: &'s StrayDraft,
     sent_name: Option<String>,
-    /// Milliseconds since 1970.
-    now: i64,
+    now: Timestamp,
 }
 
 impl DraftCheck<'_> {
@@ -237,10 +237,11 @@ impl DraftCheck<'_> {
     /// as far as that is known. If it is from the future, the clocks cannot be compared.
     fn is_of_that_time(&self, project: &ProjectDetails) -> bool {
         let Some(created_at) = project.created_at else { return true };
-        let is_after_request = created_at + CLOCK_SKEW_MS >= self.stray.begun_at;
+        let age_at = |at: Timestamp| at.duration_since(created_at);
         let settled_at = self.stray.settled_at.unwrap_or(self.now);
-        let is_from_future = created_at > self.now + CLOCK_SKEW_MS;
-        is_after_request && (is_from_future || created_at <= settled_at + CLOCK_SKEW_MS)
+        let is_from_future = age_at(self.now) < -CLOCK_SKEW;
+        age_at(self.stray.begun_at) <= CLOCK_SKEW
+            && (is_from_future || age_at(settled_at) >= -CLOCK_SKEW)
     }
 }
 
@@ -286,7 +287,10 @@ mod tests {
     use crate::cli::commands::sweep::*;
 
     const NAME: &str = "Ann [cs:aaaaaaaaaaaaa]";
-    const HOUR_MS: i64 = 3_600_000;
+
+    fn hour(number: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_hours(number)
+    }
 
     #[test]
     fn only_the_draft_with_the_sent_name_and_of_its_time_may_be_deleted() {
@@ -295,16 +299,16 @@ mod tests {
             tag: "aaaaaaaaaaaaa".to_owned(),
             project_id: None,
             key: "ann".to_owned(),
-            begun_at: 100 * HOUR_MS,
-            settled_at: Some(101 * HOUR_MS),
+            begun_at: hour(100),
+            settled_at: Some(hour(101)),
         };
         for (name, created_at, sent_name, reason) in [
-            (NAME, 100 * HOUR_MS, Some(NAME), None),
-            ("Copy of Ann [cs:aaaaaaaaaaaaa]", 100 * HOUR_MS, Some(NAME), Some("not the one")),
-            ("Ann", 100 * HOUR_MS, Some(NAME), Some("no longer has the tag")),
-            (NAME, 100 * HOUR_MS, None, Some("no longer known")),
-            (NAME, 98 * HOUR_MS, Some(NAME), Some("not created when")),
-            (NAME, 103 * HOUR_MS, Some(NAME), Some("not created when")),
+            (NAME, hour(100), Some(NAME), None),
+            ("Copy of Ann [cs:aaaaaaaaaaaaa]", hour(100), Some(NAME), Some("not the one")),
+            ("Ann", hour(100), Some(NAME), Some("no longer has the tag")),
+            (NAME, hour(100), None, Some("no longer known")),
+            (NAME, hour(98), Some(NAME), Some("not created when")),
+            (NAME, hour(103), Some(NAME), Some("not created when")),
         ] {
             let project = ProjectDetails {
                 id: ProjectId::parse("d1").unwrap(),
@@ -318,7 +322,7 @@ mod tests {
                 created_at: Some(created_at),
             };
             let sent_name = sent_name.map(str::to_owned);
-            let check = DraftCheck { stray: &stray, sent_name, now: 200 * HOUR_MS };
+            let check = DraftCheck { stray: &stray, sent_name, now: hour(200) };
             let kept = check.keep_reason(&project);
             let expected = match (kept, reason) {
                 (Some(kept), Some(reason)) => kept.contains(reason),

@@ -89,11 +89,11 @@ fn mark_style(mark: HeadlineMark) -> MessageStyle {
     }
 }
 
-/// Returns a stored time as local time of day, with the date if it is not today's.
-fn short_time(ms: i64, now: Timestamp) -> String {
+/// Returns a time as local time of day, with the date if it is not today's.
+fn short_time(at: Timestamp, now: Timestamp) -> String {
     let zone = TimeZone::system();
     let local = |at: Timestamp| at.to_zoned(zone.clone());
-    let at = local(Timestamp::from_millisecond(ms).unwrap_or(now));
+    let at = local(at);
     let format = if at.date() == local(now).date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
     at.strftime(format).to_string()
 }

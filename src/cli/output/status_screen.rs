@@ -177,7 +177,7 @@ impl StatusFrame {
 
     fn rendering_line(&self, job: &RenderingJob) -> StyledLine {
         let RenderingJob { key, progress, since, is_stalled: stalled } = job;
-        let elapsed = format_elapsed(since.as_millisecond(), self.now.as_millisecond());
+        let elapsed = format_elapsed(*since, self.now);
         let key = pad_or_truncate(&strip_control(key), KEY_COLUMNS);
         let bar = bar_text(progress / 100.0, BAR_COLUMNS);
         let (note, style) =
@@ -269,11 +269,11 @@ mod tests {
     use crate::ledger::{BatchRow, SpendingTotals};
     use crate::session::batch_status::Throughput;
 
-    fn at(seconds: i64) -> i64 {
+    fn at(seconds: i64) -> Timestamp {
         // Noon on a day without a clock change in any zone; the frame shows local time.
         let noon = jiff::civil::date(2026, 11, 21).at(12, 0, 0, 0);
-        noon.to_zoned(jiff::tz::TimeZone::system()).unwrap().timestamp().as_millisecond()
-            + seconds * 1000
+        let noon = noon.to_zoned(jiff::tz::TimeZone::system()).unwrap().timestamp();
+        noon + jiff::SignedDuration::from_secs(seconds)
     }
 
     fn frame(renders: usize) -> StatusFrame {
@@ -300,7 +300,7 @@ mod tests {
             n => format!("TEA-{n:03}"),
         };
         let render = |n| {
-            let since = Timestamp::from_millisecond(at(-90 * n as i64)).unwrap();
+            let since = at(-90 * n as i64);
             RenderingJob { key: key(n), progress: 20.0 * n as f64, since, is_stalled: n == 3 }
         };
         let event = |(ago, key, event, detail): (i64, usize, &str, Option<&str>)| RecentEvent {
@@ -319,7 +319,7 @@ mod tests {
                 skipped: 0,
                 generating: 0,
                 spending: SpendingTotals { requests: 40, estimated: 44.5, heard_of: 0, heard: 0.0 },
-                throughput: Some(Throughput { videos: 30, span_ms: 2_700_000 }),
+                throughput: Some(Throughput { videos: 30, span: std::time::Duration::from_mins(45) }),
                 last_run_status: None,
                 last_run: None,
                 last_stop: None,
@@ -337,7 +337,7 @@ mod tests {
             ]
             .map(event)
             .into(),
-            now: Timestamp::from_millisecond(at(0)).unwrap(),
+            now: at(0),
         }
     }
 

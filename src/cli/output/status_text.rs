@@ -1,5 +1,7 @@
 //! The status of a batch, as text.
 
+use std::time::Duration;
+
 use crate::ledger::{
     BatchId, JobRow, Ledger, LedgerError, RunEnding, RunWithBatch, SpendingTotals,
 };
@@ -9,18 +11,18 @@ use crate::session::batch_status::{BatchStatus, Throughput};
 use crate::session::next_steps::{AttentionReason, CommandHints};
 use crate::session::review::review_status::ReviewStatus;
 use crate::text::time_format::{format_dead_run_duration, format_elapsed, format_local};
-use crate::text::{format_credits, pluralize, strip_control, truncate};
+use crate::text::{format_credits, format_duration, pluralize, strip_control, truncate};
 
 /// A shorter run has no meaningful number of videos per hour.
-const PER_HOUR_SPAN_MIN_MS: i64 = 60_000;
+const PER_HOUR_SPAN_MIN: Duration = Duration::from_mins(1);
 /// Characters of a message in one line.
 const MESSAGE_CHARS_MAX: usize = 160;
 
 /// Returns the throughput; per hour only if it was measured for at least a minute.
 pub(crate) fn describe_throughput(throughput: Throughput) -> String {
-    let Throughput { videos, span_ms } = throughput;
-    let measured = format!("{} in {}", pluralize(videos, "video"), format_elapsed(0, span_ms));
-    match span_ms < PER_HOUR_SPAN_MIN_MS {
+    let Throughput { videos, span } = throughput;
+    let measured = format!("{} in {}", pluralize(videos, "video"), format_duration(span));
+    match span < PER_HOUR_SPAN_MIN {
         true => measured,
         false => format!("{:.0} videos an hour ({measured})", throughput.per_hour()),
     }
@@ -155,7 +157,10 @@ mod tests {
 
     #[test]
     fn the_throughput_of_a_short_run_is_not_given_per_hour() {
-        let line = |videos, span_ms| describe_throughput(Throughput { videos, span_ms });
+        let line = |videos, span_ms| {
+            let span = Duration::from_millis(span_ms);
+            describe_throughput(Throughput { videos, span })
+        };
         assert_eq!(line(12, 5_000), "12 videos in 5 s");
         assert_eq!(line(12, 59_999), "12 videos in 59 s");
         assert_eq!(line(1, 60_000), "60 videos an hour (1 video in 60 s)");

@@ -1,6 +1,7 @@
 //! `/audit`: what operators and reviewers did, latest first: requests to runs, approvals, edits,
 //! verdicts, share links, users.
 
+use jiff::Timestamp;
 use maud::{Markup, html};
 use serde_json::json;
 
@@ -26,7 +27,7 @@ enum AuditLine<'l> {
 }
 
 impl AuditLine<'_> {
-    fn at(&self) -> i64 {
+    fn at(&self) -> Timestamp {
         match self {
             Self::Request(request) => request.requested_at,
             Self::Entry(entry) => entry.at,

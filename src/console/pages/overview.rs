@@ -104,7 +104,7 @@ fn facts(page: &PageRequest, status: &BatchStatus) -> Markup {
     let open = status.count_open();
     let time_left = status.throughput.and_then(|throughput| throughput.time_left(open));
     let is_live = status.live_holder.is_some();
-    let now_ms = page.state.now().as_millisecond();
+    let now = page.state.now();
     let spending = status.spending;
     html! {
         @if let Some(left) = time_left.filter(|_| is_live) {
@@ -117,7 +117,7 @@ fn facts(page: &PageRequest, status: &BatchStatus) -> Markup {
             }
         }
         @if let Some(run) = status.last_run.as_ref().filter(|_| !is_live) {
-            span { "run " (time_ago(run.run.ended_at.unwrap_or(run.run.heartbeat_at), now_ms)) }
+            span { "run " (time_ago(run.run.ended_at.unwrap_or(run.run.heartbeat_at), now)) }
         }
     }
 }

@@ -2,15 +2,13 @@
 //!
 //! Pure. Every state has one colour in the whole console, and its name beside it.
 
-use std::time::Duration;
-
+use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::console::assets::ConsoleLinks;
 use crate::ledger::{JobRow, JobState, RowStatus};
 use crate::session::batch_status::BatchStatus;
-use crate::text::format_duration;
-use crate::text::time_format::{format_local, format_rfc3339};
+use crate::text::time_format::{format_elapsed, format_local, format_rfc3339};
 
 /// The order of the states in bars and lists: what is finished, what moves, what waits, what needs
 /// the user.
@@ -81,15 +79,14 @@ pub(crate) fn row_chip(row: &JobRow) -> Markup {
     })
 }
 
-/// Returns a stored time, in the time zone of the machine of the console.
-pub(crate) fn time(ms: i64) -> Markup {
-    html! { time datetime=(format_rfc3339(ms)) { (format_local(ms)) } }
+/// Returns a time, in the time zone of the machine of the console.
+pub(crate) fn time(at: Timestamp) -> Markup {
+    html! { time datetime=(format_rfc3339(at)) { (format_local(at)) } }
 }
 
-/// Returns how long ago a stored time is, with the time itself as its title.
-pub(crate) fn time_ago(ms: i64, now_ms: i64) -> Markup {
-    let ago = Duration::from_millis(now_ms.saturating_sub(ms).max(0).unsigned_abs());
-    html! { time datetime=(format_rfc3339(ms)) title=(format_local(ms)) { (format_duration(ago)) " ago" } }
+/// Returns how long ago a time is, with the time itself as its title.
+pub(crate) fn time_ago(at: Timestamp, now: Timestamp) -> Markup {
+    html! { time datetime=(format_rfc3339(at)) title=(format_local(at)) { (format_elapsed(at, now)) " ago" } }
 }
 
 /// Returns a whole number with separators between its thousands.

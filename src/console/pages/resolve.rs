@@ -4,6 +4,7 @@
 //! Showing reads only the ledger. A choice checks AI Studios once more, and what that shows takes
 //! precedence: a wrong click cannot pay twice for a video that exists.
 
+use jiff::Timestamp;
 use maud::{Markup, html};
 use serde_json::json;
 
@@ -49,6 +50,11 @@ impl UncertainView {
         self.history.submissions.last()
     }
 
+    /// Returns when its paid request was sent, as the form and the JSON document contain it.
+    fn paid_at_ms(&self) -> Option<i64> {
+        self.due.paid_at.map(Timestamp::as_millisecond)
+    }
+
     /// Returns the cost of rendering it again.
     fn price(&self) -> String {
         let minutes = (self.due.spoken_ms.max(1) + 59_999) / 60_000;
@@ -63,7 +69,7 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
         "key": view.key,
         "tag": view.due.tag.to_string(),
         "project_id": view.due.project_id,
-        "paid_at": view.due.paid_at,
+        "paid_at": view.paid_at_ms(),
         "token": token,
     });
     let links = page.links();
@@ -123,7 +129,7 @@ fn choices(page: &PageRequest, view: &UncertainView, token: &str) -> Markup {
     html! {
         form .card.stacked.choices method="post" action=(page.links().resolve(&view.batch.name, &view.key)) {
             input type="hidden" name="token" value=(token);
-            input type="hidden" name="paid_at" value=(view.due.paid_at.unwrap_or_default());
+            input type="hidden" name="paid_at" value=(view.paid_at_ms().unwrap_or_default());
             fieldset {
                 legend { "What does your account show?" }
                 label .choice {
@@ -158,7 +164,7 @@ fn choices(page: &PageRequest, view: &UncertainView, token: &str) -> Markup {
 pub(in crate::console) async fn apply(mut page: PageRequest) -> PageResult {
     let form = page.read_form().await?;
     let view = UncertainView::read(&page).await?;
-    if form.get("paid_at").and_then(|at| at.parse().ok()) != view.due.paid_at {
+    if form.get("paid_at").and_then(|at| at.parse().ok()) != view.paid_at_ms() {
         let message =
             "the video was submitted again since the page was opened: look at it once more";
         return Err(PageError::Changed(message.to_owned()));

@@ -101,7 +101,7 @@ fn users_section(users: &[ConsoleUser]) -> Markup {
 }
 
 fn sessions_section(page: &PageRequest, sessions: &[ConsoleSession]) -> Markup {
-    let now_ms = page.state.now().as_millisecond();
+    let now = page.state.now();
     html! {
         section .card aria-labelledby="h-sessions" {
             h2 id="h-sessions" { "Signed in" }
@@ -114,7 +114,7 @@ fn sessions_section(page: &PageRequest, sessions: &[ConsoleSession]) -> Markup {
                                 span .chip.live { "this browser" }
                             }
                             span .spacer {}
-                            span .muted { "used " (time_ago(session.used_at, now_ms)) }
+                            span .muted { "used " (time_ago(session.used_at, now)) }
                         }
                         p .muted { (truncate(&session.browser, BROWSER_CHARS_MAX)) }
                     }

@@ -133,12 +133,11 @@ async fn start_session(
         token_hash: secret.hash_text(),
         user_name,
         role,
-        created_at: now.as_millisecond(),
-        used_at: now.as_millisecond(),
+        created_at: now,
+        used_at: now,
         browser: truncate(browser.unwrap_or_default(), BROWSER_CHARS_MAX),
     };
-    let idle_ms = i64::try_from(IDLE_MAX.as_millis()).unwrap_or(i64::MAX);
-    state.ledger.end_idle_console_sessions(now.as_millisecond() - idle_ms).await?;
+    state.ledger.end_idle_console_sessions(now - IDLE_MAX).await?;
     state.ledger.add_console_session(session).await?;
     let mut response = redirect_to(&local_address(state, next))?;
     set_cookie(state, &mut response, &secret.encode(), COOKIE_MAX_AGE_S)?;

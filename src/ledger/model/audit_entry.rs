@@ -149,12 +149,12 @@ pub struct AuditEntry {
     pub requester: String,
     /// Why.
     pub reason: Option<String>,
-    /// When, in milliseconds since 1970.
-    pub at: i64,
+    /// When.
+    pub at: Timestamp,
     /// The run that began.
     pub run_id: Option<i64>,
     /// When it ended.
-    pub done_at: Option<i64>,
+    pub done_at: Option<Timestamp>,
     /// How it ended; `None` while it waits.
     pub outcome: Option<RequestOutcome>,
     /// What happened, in one sentence.

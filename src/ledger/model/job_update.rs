@@ -3,7 +3,8 @@
 //!
 //! Plain data. The effect of an update on a job is defined in `job`, the transition in `state`.
 
-use crate::ledger::model::job::Millis;
+use jiff::Timestamp;
+
 use crate::ledger::model::recheck_reason::RecheckReason;
 use crate::ledger::model::state::{JobEvent, JobState};
 
@@ -24,42 +25,42 @@ pub enum JobUpdate {
         /// The draft's id.
         project_id: String,
         /// The time of the first progress request.
-        due_at: jiff::Timestamp,
+        due_at: Timestamp,
     },
     /// A poll reported that the draft is being generated.
     GenerationPolled {
         /// 0 to 100.
         progress: f64,
         /// The time of the next progress request.
-        due_at: jiff::Timestamp,
+        due_at: Timestamp,
     },
     /// The draft is finished and can be exported.
     GenerationFinished,
     /// AI Studios failed to generate the draft; the batch allows another.
     GenerationFailed {
         /// The time to begin another.
-        due_at: jiff::Timestamp,
+        due_at: Timestamp,
         /// The observation.
         message: String,
     },
     /// The draft's response was lost; another draft is made at `due_at`.
     DraftLost {
         /// The time of the next attempt.
-        due_at: jiff::Timestamp,
+        due_at: Timestamp,
         /// The observation.
         message: String,
     },
     /// No request that costs money was sent.
     NotSent {
         /// The time of the next attempt.
-        due_at: jiff::Timestamp,
+        due_at: Timestamp,
         /// The observation.
         message: String,
     },
     /// Declined temporarily, for a reason outside this job: it costs no attempt.
     Requeued {
         /// The time of the next attempt.
-        due_at: jiff::Timestamp,
+        due_at: Timestamp,
         /// The observation.
         message: String,
     },
@@ -76,14 +77,14 @@ pub enum JobUpdate {
     /// The paid request's response was lost.
     Uncertain {
         /// The time of the first evidence check.
-        due_at: jiff::Timestamp,
+        due_at: Timestamp,
         /// The observation.
         message: String,
     },
     /// AI Studios declined the paid request, which is believed only after a check.
     Declined {
         /// The time of the first evidence check.
-        due_at: jiff::Timestamp,
+        due_at: Timestamp,
         /// How it was declined.
         recheck: RecheckReason,
         /// The message of AI Studios.
@@ -92,7 +93,7 @@ pub enum JobUpdate {
     /// An evidence check was inconclusive.
     Inconclusive {
         /// The time of the next check.
-        due_at: jiff::Timestamp,
+        due_at: Timestamp,
         /// The observation.
         message: String,
     },
@@ -103,14 +104,14 @@ pub enum JobUpdate {
         /// The project as rendered, if the export returned another id.
         render_id: Option<String>,
         /// The time of the first poll.
-        due_at: jiff::Timestamp,
+        due_at: Timestamp,
         /// The evidence.
         message: String,
     },
     /// Reconciled: the paid request was never accepted.
     ProvenAbsent {
         /// The time of the next attempt.
-        due_at: jiff::Timestamp,
+        due_at: Timestamp,
         /// The evidence.
         message: String,
     },
@@ -124,7 +125,7 @@ pub enum JobUpdate {
         /// 0 to 100.
         progress: f64,
         /// The time of the next poll.
-        due_at: jiff::Timestamp,
+        due_at: Timestamp,
         /// Whether the render made no progress for too long.
         stalled: bool,
     },
@@ -135,7 +136,7 @@ pub enum JobUpdate {
         /// The project as rendered, if it is another.
         render_id: Option<String>,
         /// The time of the next poll.
-        due_at: jiff::Timestamp,
+        due_at: Timestamp,
         /// The evidence.
         message: String,
     },
@@ -147,7 +148,7 @@ pub enum JobUpdate {
     /// The render failed, and the batch allows one more.
     Rerendered {
         /// The time to submit again.
-        due_at: jiff::Timestamp,
+        due_at: Timestamp,
         /// The message of AI Studios.
         message: String,
     },
@@ -164,14 +165,14 @@ pub enum JobUpdate {
     /// This attempt to download the file failed.
     FetchAttemptFailed {
         /// The time of the next attempt.
-        due_at: jiff::Timestamp,
+        due_at: Timestamp,
         /// The observation.
         message: String,
     },
     /// The host does not have the file yet. It costs no attempt.
     FileAwaited {
         /// The time of the next attempt.
-        due_at: jiff::Timestamp,
+        due_at: Timestamp,
         /// The URL of the file now, if it has changed.
         video_url: Option<String>,
         /// The observation.
@@ -322,7 +323,7 @@ impl JobUpdate {
     }
 
     /// Returns when the job is due again, if the update determines it.
-    pub(crate) fn due_at(&self) -> Option<Millis> {
+    pub(crate) fn due_at(&self) -> Option<Timestamp> {
         match self {
             Self::DraftLost { due_at, .. }
             | Self::NotSent { due_at, .. }
@@ -339,7 +340,7 @@ impl JobUpdate {
             | Self::GenerationPolled { due_at, .. }
             | Self::GenerationFailed { due_at, .. }
             | Self::FileAwaited { due_at, .. }
-            | Self::FetchAttemptFailed { due_at, .. } => Some(due_at.as_millisecond()),
+            | Self::FetchAttemptFailed { due_at, .. } => Some(*due_at),
             Self::Drafted { .. }
             | Self::GenerationFinished
             | Self::Refused { .. }

@@ -250,11 +250,11 @@ pub struct OperatorRequest {
     /// Why.
     pub reason: Option<String>,
     /// When it was made.
-    pub requested_at: i64,
+    pub requested_at: Timestamp,
     /// The run that carried it out.
     pub run_id: Option<i64>,
     /// When it ended.
-    pub done_at: Option<i64>,
+    pub done_at: Option<Timestamp>,
     /// How it ended; `None` while it waits.
     pub outcome: Option<RequestOutcome>,
     /// What happened, in one sentence.

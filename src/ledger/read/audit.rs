@@ -1,6 +1,7 @@
 //! The audit trail but for the requests to runs: recorded entries and verdicts, of a batch, of all, or of
 //! one job. Reads only.
 
+use jiff::Timestamp;
 use sqlx::FromRow;
 
 use crate::ledger::error::LedgerError;
@@ -8,6 +9,7 @@ use crate::ledger::model::audit_entry::{AuditAction, AuditEntry};
 use crate::ledger::model::operator_request::RequestOutcome;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::{Ledger, StoredBatch};
 
 /// The columns of an entry.
@@ -89,9 +91,11 @@ struct StoredEntry {
     credits: Option<f64>,
     requester: String,
     reason: Option<String>,
-    at: i64,
+    #[sqlx(try_from = "StoredTime")]
+    at: Timestamp,
     run_id: Option<i64>,
-    done_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    done_at: Option<Timestamp>,
     outcome: Option<String>,
     words: Option<String>,
 }

@@ -15,6 +15,7 @@ use crate::ledger::model::state::JobState;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreRow;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::{BatchId, Ledger, ReviewVerdict, VerdictKind};
 
 /// A batch in a list.
@@ -30,7 +31,8 @@ pub struct BatchRow {
     /// Its host of AI Studios.
     pub base_url: String,
     /// When it was last planned.
-    pub planned_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    pub planned_at: Option<Timestamp>,
     /// Whether the user paused it.
     pub paused: bool,
 }
@@ -76,11 +78,14 @@ pub struct RunRow {
     /// Its process id.
     pub pid: i64,
     /// When it began.
-    pub started_at: i64,
+    #[sqlx(try_from = "StoredTime")]
+    pub started_at: Timestamp,
     /// The time of its last heartbeat.
-    pub heartbeat_at: i64,
+    #[sqlx(try_from = "StoredTime")]
+    pub heartbeat_at: Timestamp,
     /// When it ended.
-    pub ended_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    pub ended_at: Option<Timestamp>,
     /// How it ended.
     pub ending: Option<RunEnding>,
     /// Paid requests that it began and that may have been accepted.
@@ -220,13 +225,15 @@ pub(in crate::ledger) static STATEMENTS: &[&Statement] =
     &[&STATE_COUNTS, &ROWS, &RENDERING_JOBS, &LAST_RUN];
 
 /// A video that AI Studios is rendering.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, FromRow)]
 pub struct RenderingJob {
     pub key: String,
     /// Percent, 0 to 100.
     pub progress: f64,
+    #[sqlx(rename = "rendering_at", try_from = "StoredTime")]
     pub since: Timestamp,
     /// Whether it has shown no progress for `stall_after`.
+    #[sqlx(rename = "stalled")]
     pub is_stalled: bool,
 }
 
@@ -334,24 +341,13 @@ impl Ledger {
         Ok(rows.into_iter().map(Into::into).collect())
     }
 
-    /// Returns renders in progress: key, progress, start, and whether they stall.
+    /// Returns renders in progress.
     pub async fn rendering_jobs(
         &self,
         batch: BatchId,
         max: u32,
     ) -> Result<Vec<RenderingJob>, LedgerError> {
-        let rows: Vec<(String, f64, i64, bool)> =
-            self.readers.fetch_all(&RENDERING_JOBS, binds![batch.0, i64::from(max)]).await?;
-        let since = |at| Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
-        Ok(rows
-            .into_iter()
-            .map(|(key, progress, at, is_stalled)| RenderingJob {
-                key,
-                progress,
-                since: since(at),
-                is_stalled,
-            })
-            .collect())
+        Ok(self.readers.fetch_all(&RENDERING_JOBS, binds![batch.0, max]).await?)
     }
 
     /// Returns the last run of a batch.

@@ -3,6 +3,7 @@
 //! What a session may do is its user's role at the moment of the request, so a removed user is
 //! signed out at once.
 
+use jiff::Timestamp;
 use sqlx::FromRow;
 
 use crate::ledger::Ledger;
@@ -10,6 +11,7 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::model::console_role::ConsoleRole;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 
 /// A user of the console.
 #[derive(Clone, Debug)]
@@ -21,7 +23,7 @@ pub struct ConsoleUser {
     /// The Argon2id hash of the password, with its parameters and salt.
     pub password_hash: String,
     /// When the user was added.
-    pub created_at: i64,
+    pub created_at: Timestamp,
 }
 
 /// A browser that is signed in.
@@ -34,9 +36,9 @@ pub struct ConsoleSession {
     /// The user's role now; that of an operator for the link.
     pub role: ConsoleRole,
     /// When it signed in.
-    pub created_at: i64,
+    pub created_at: Timestamp,
     /// Its last request, to a few minutes.
-    pub used_at: i64,
+    pub used_at: Timestamp,
     /// How the browser calls itself.
     pub browser: String,
 }
@@ -46,7 +48,8 @@ struct StoredUser {
     name: String,
     role: String,
     password_hash: String,
-    created_at: i64,
+    #[sqlx(try_from = "StoredTime")]
+    created_at: Timestamp,
 }
 
 #[derive(FromRow)]
@@ -54,8 +57,10 @@ struct StoredSession {
     token_hash: String,
     user_name: Option<String>,
     role: Option<String>,
-    created_at: i64,
-    used_at: i64,
+    #[sqlx(try_from = "StoredTime")]
+    created_at: Timestamp,
+    #[sqlx(try_from = "StoredTime")]
+    used_at: Timestamp,
     browser: String,
 }
 

@@ -5,10 +5,13 @@
 
 use std::ops::ControlFlow;
 
+use jiff::Timestamp;
+
 use crate::ledger::error::LedgerError;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::column_values::{ColumnValue, ColumnValues};
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::time_from_millis;
 use crate::ledger::{BatchId, Ledger, StoredPayload};
 
 /// One value of a row.
@@ -16,8 +19,10 @@ use crate::ledger::{BatchId, Ledger, StoredPayload};
 pub enum ExportedValue {
     /// Null.
     Null,
-    /// An integer; times are milliseconds since 1970.
+    /// An integer.
     Integer(i64),
+    /// A time.
+    Time(Timestamp),
     /// A floating-point number.
     Real(f64),
     /// A text.
@@ -187,6 +192,11 @@ impl Ledger {
     }
 }
 
+/// Returns whether a column holds a time.
+fn is_time_column(name: &str) -> bool {
+    name == "at" || name.ends_with("_at")
+}
+
 /// Returns the columns for the user. A payload is exported as text, which needs no dictionary.
 fn exported_columns(row: ColumnValues) -> Result<Vec<(String, ExportedValue)>, LedgerError> {
     let ColumnValues(values) = row;
@@ -198,6 +208,9 @@ fn exported_columns(row: ColumnValues) -> Result<Vec<(String, ExportedValue)>, L
     kept.map(|(name, value)| {
         let value = match value {
             ColumnValue::Null => ExportedValue::Null,
+            ColumnValue::Int(at) if is_time_column(&name) => {
+                ExportedValue::Time(time_from_millis(at))
+            }
             ColumnValue::Int(number) => ExportedValue::Integer(number),
             ColumnValue::Real(number) => ExportedValue::Real(number),
             ColumnValue::Text(text) => ExportedValue::Text(text),

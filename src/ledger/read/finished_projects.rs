@@ -1,12 +1,14 @@
 //! The finished projects of an account: what its project list must show to prove that another
 //! project is absent.
 
+use jiff::Timestamp;
 use sqlx::FromRow;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::tag::Tag;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::{BatchId, Ledger};
 use crate::request::REQUEST_KINDS;
 
@@ -18,10 +20,12 @@ pub struct FinishedProject {
     /// The tag in its name.
     #[sqlx(try_from = "String")]
     pub tag: Tag,
-    /// When its paid request was begun, in milliseconds since 1970.
-    pub paid_at: i64,
+    /// When its paid request was begun.
+    #[sqlx(try_from = "StoredTime")]
+    pub paid_at: Timestamp,
     /// When its render was seen to be finished, if that is known.
-    pub finished_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    pub finished_at: Option<Timestamp>,
 }
 
 /// Enough to notice that a list is incomplete.

@@ -1,10 +1,13 @@
 //! Reading the identity of a ledger, and how far it has come.
 
+use jiff::Timestamp;
+
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::identity::{LedgerId, LedgerIdentity, TagSecret};
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::{BatchId, Ledger};
 
 static IDENTITY: Statement = Statement::new(
@@ -58,13 +61,14 @@ static OPEN_PROJECTS: Statement = Statement::new(
         and coalesce(s.render_id, s.project_id) is not null",
 );
 
-/// The number of a run, and when it began, in milliseconds since 1970.
+/// The number of a run, and when it began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct RunBeginning {
     /// Its number.
     pub id: i64,
     /// When it began.
-    pub started_at: i64,
+    #[sqlx(try_from = "StoredTime")]
+    pub started_at: Timestamp,
 }
 
 /// Reads the identity, which a migration has created.

@@ -2,6 +2,7 @@
 //!
 //! The stored facts are returned unjudged; next steps are suggested by the caller.
 
+use jiff::Timestamp;
 use sqlx::FromRow;
 
 use crate::ledger::error::LedgerError;
@@ -9,6 +10,7 @@ use crate::ledger::model::state::JobState;
 use crate::ledger::read::batches::{JobColumns, JobRow};
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::{BatchId, Ledger};
 
 /// Everything known about one job.
@@ -19,11 +21,11 @@ pub struct JobHistory {
     /// Whether its row is still in the sheet.
     pub in_sheet: bool,
     /// When it is due again; without meaning in a final state.
-    pub due_at: i64,
+    pub due_at: Timestamp,
     /// When AI Studios accepted the render.
-    pub rendering_at: Option<i64>,
+    pub rendering_at: Option<Timestamp>,
     /// When its progress last moved.
-    pub moved_at: Option<i64>,
+    pub moved_at: Option<Timestamp>,
     /// Headings of the sheet as its current version was planned.
     pub headings: Vec<String>,
     /// Its versions, oldest first.
@@ -41,9 +43,12 @@ struct JobHistoryRow {
     #[sqlx(flatten)]
     job: JobColumns,
     in_sheet: bool,
-    due_at: i64,
-    rendering_at: Option<i64>,
-    moved_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    due_at: Timestamp,
+    #[sqlx(try_from = "StoredTime")]
+    rendering_at: Option<Timestamp>,
+    #[sqlx(try_from = "StoredTime")]
+    moved_at: Option<Timestamp>,
     headings: String,
 }
 
@@ -53,7 +58,8 @@ pub struct VersionRow {
     /// 1, increased by one for each change.
     pub version: i64,
     /// When it was planned.
-    pub planned_at: i64,
+    #[sqlx(try_from = "StoredTime")]
+    pub planned_at: Timestamp,
     /// The earlier version with the same content, if there is one.
     pub reused_from: Option<i64>,
     /// Its file in the output folder.
@@ -63,7 +69,8 @@ pub struct VersionRow {
     /// The duration of the video in milliseconds.
     pub video_ms: Option<i64>,
     /// When the verified file was in the folder.
-    pub done_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    pub done_at: Option<Timestamp>,
 }
 
 /// One submission.
@@ -88,19 +95,24 @@ pub struct SubmissionRow {
     /// The project that was changed in place to make it.
     pub subject: Option<String>,
     /// When its intent was committed.
-    pub begun_at: i64,
+    #[sqlx(try_from = "StoredTime")]
+    pub begun_at: Timestamp,
     /// When the intent of its paid step was committed.
-    pub paid_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    pub paid_at: Option<Timestamp>,
     /// When its outcome was known.
-    pub settled_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    pub settled_at: Option<Timestamp>,
     /// Evidence checks after a lost response.
     pub looks: i64,
     /// The reported cost in credits.
     pub credits: Option<f64>,
     /// The time of AI Studios' first callback about it.
-    pub called_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    pub called_at: Option<Timestamp>,
     /// The time of the last callback, to the minute.
-    pub called_last: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    pub called_last: Option<Timestamp>,
     /// The cost that callbacks reported. Never counted.
     pub called_credits: Option<f64>,
 }
@@ -109,7 +121,8 @@ pub struct SubmissionRow {
 #[derive(Clone, Debug, FromRow)]
 pub struct EventRow {
     /// Its time.
-    pub at: i64,
+    #[sqlx(try_from = "StoredTime")]
+    pub at: Timestamp,
     /// Its kind, as text.
     pub event: String,
     /// The state that it led to, as text.

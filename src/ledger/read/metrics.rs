@@ -2,9 +2,12 @@
 //!
 //! Reads only.
 
+use jiff::Timestamp;
+
 use crate::ledger::error::LedgerError;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::{BatchId, Ledger};
 
 static OLDEST_UNCERTAIN: Statement = Statement::new(
@@ -38,18 +41,18 @@ pub struct RenderDuration {
 }
 
 impl Ledger {
-    /// Returns when the oldest request was sent that is still uncertain, in milliseconds since 1970.
-    pub async fn oldest_uncertain(&self, batch: BatchId) -> Result<Option<i64>, LedgerError> {
+    /// Returns when the oldest request was sent that is still uncertain.
+    pub async fn oldest_uncertain(&self, batch: BatchId) -> Result<Option<Timestamp>, LedgerError> {
         self.query_time(&OLDEST_UNCERTAIN, batch).await
     }
 
-    /// Returns when the oldest render in progress began, in milliseconds since 1970.
-    pub async fn oldest_rendering(&self, batch: BatchId) -> Result<Option<i64>, LedgerError> {
+    /// Returns when the oldest render in progress began.
+    pub async fn oldest_rendering(&self, batch: BatchId) -> Result<Option<Timestamp>, LedgerError> {
         self.query_time(&OLDEST_RENDERING, batch).await
     }
 
-    /// Returns when the last run ended with exit code 0, in milliseconds since 1970.
-    pub async fn last_success(&self, batch: BatchId) -> Result<Option<i64>, LedgerError> {
+    /// Returns when the last run ended with exit code 0.
+    pub async fn last_success(&self, batch: BatchId) -> Result<Option<Timestamp>, LedgerError> {
         self.query_time(&LAST_SUCCESS, batch).await
     }
 
@@ -57,8 +60,8 @@ impl Ledger {
         &self,
         statement: &'static Statement,
         batch: BatchId,
-    ) -> Result<Option<i64>, LedgerError> {
-        Ok(self.readers.fetch_value(statement, binds![batch.0]).await?)
+    ) -> Result<Option<Timestamp>, LedgerError> {
+        Ok(self.readers.fetch_value::<StoredTime>(statement, binds![batch.0]).await?.into())
     }
 
     /// Returns how long the renders of all batches took, the shortest first.

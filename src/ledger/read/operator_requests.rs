@@ -7,6 +7,7 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::model::operator_request::{OperatorAction, OperatorRequest, RequestOutcome};
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::{BatchId, Ledger};
 
 /// The columns of a request.
@@ -63,10 +64,13 @@ pub(in crate::ledger) struct StoredRequest {
     set_hash: String,
     requester: String,
     reason: Option<String>,
-    requested_at: i64,
-    expires_at: i64,
+    #[sqlx(try_from = "StoredTime")]
+    requested_at: Timestamp,
+    #[sqlx(try_from = "StoredTime")]
+    expires_at: Timestamp,
     run_id: Option<i64>,
-    done_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    done_at: Option<Timestamp>,
     outcome: Option<String>,
     words: Option<String>,
 }
@@ -82,7 +86,7 @@ impl StoredRequest {
         let action = OperatorAction::parse(&self.action).ok_or_else(|| unknown(&self.action))?;
         let outcome = match self.outcome.as_deref() {
             Some(text) => Some(RequestOutcome::parse(text).ok_or_else(|| unknown(text))?),
-            None => (self.expires_at <= now.as_millisecond()).then_some(RequestOutcome::Expired),
+            None => (self.expires_at <= now).then_some(RequestOutcome::Expired),
         };
         let is_late = outcome == Some(RequestOutcome::Expired) && self.done_at.is_none();
         Ok(OperatorRequest {
@@ -152,7 +156,7 @@ impl Ledger {
         batch: BatchId,
         now: Timestamp,
     ) -> Result<u64, LedgerError> {
-        let binds = binds![batch.0, now.as_millisecond()];
+        let binds = binds![batch.0, now];
         let count: i64 = self.readers.fetch_value(&COUNT_WAITING, binds).await?;
         Ok(count.unsigned_abs())
     }

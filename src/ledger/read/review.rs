@@ -3,12 +3,14 @@
 //!
 //! Reads only.
 
+use jiff::Timestamp;
 use sqlx::FromRow;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::verdict::{VerdictKind, VerdictOrigin};
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::{BatchId, Ledger};
 
 /// A finished video and its verdict.
@@ -51,8 +53,8 @@ pub struct ReviewVerdict {
     pub origin: VerdictOrigin,
     /// The label of the share link.
     pub share_label: Option<String>,
-    /// When it was given, in milliseconds since 1970.
-    pub at: i64,
+    /// When it was given.
+    pub at: Timestamp,
 }
 
 /// A verdict of the history, with the video that it was given on.
@@ -190,7 +192,8 @@ struct VerdictColumns {
     reviewer: Option<String>,
     origin: Option<String>,
     share_label: Option<String>,
-    at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    at: Option<Timestamp>,
 }
 
 #[derive(FromRow)]

@@ -12,6 +12,7 @@ use crate::ledger::model::state::JobState;
 use crate::ledger::read::batches::RunRow;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::{BatchId, Ledger};
 
 /// Jobs of one reason whose messages are counted.
@@ -49,11 +50,14 @@ pub struct RenderTiming {
     /// The run that sent the request; `None` if none was sent.
     pub run_id: Option<i64>,
     /// When its intent was committed.
-    pub paid_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    pub paid_at: Option<Timestamp>,
     /// When the render was found finished or failed.
-    pub rendered_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    pub rendered_at: Option<Timestamp>,
     /// When the verified file was in the folder.
-    pub done_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    pub done_at: Option<Timestamp>,
 }
 
 static RENDER_TIMINGS: Statement = Statement::new(
@@ -167,7 +171,7 @@ impl Ledger {
         since: Timestamp,
     ) -> Result<f64, LedgerError> {
         let per_minute = self.credits_per_minute().await?;
-        let binds = binds![since.as_millisecond(), per_minute, base_url];
+        let binds = binds![since, per_minute, base_url];
         Ok(self.readers.fetch_value(&SPENT_SINCE, binds).await?)
     }
 

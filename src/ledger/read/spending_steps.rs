@@ -1,5 +1,8 @@
 //! The credits of one run over time, in equal steps. Reads only, and counts as `spending` does.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use sqlx::FromRow;
 
 use crate::ledger::Ledger;
@@ -37,21 +40,22 @@ pub struct SpendingStep {
 
 impl SpendingStep {
     /// The length of the steps in which the ledger keeps sums.
-    pub const SPAN_MS: i64 = 600_000;
+    pub const SPAN: Duration = Duration::from_mins(10);
 }
 
 impl Ledger {
-    /// Returns the credits of a run from `since` on, in steps of `step_ms`; those without any are left
+    /// Returns the credits of a run from `since` on, in steps of `step`; those without any are left
     /// out.
     pub async fn run_spending_steps(
         &self,
         run: i64,
-        since: i64,
-        step_ms: i64,
+        since: Timestamp,
+        step: Duration,
     ) -> Result<Vec<SpendingStep>, LedgerError> {
         let per_minute = self.credits_per_minute().await?;
-        let values = binds![run, per_minute, since, step_ms.max(1)];
-        let statement = if step_ms >= SpendingStep::SPAN_MS { &RUN_SPANS } else { &RUN_STEPS };
+        let step_ms = i64::try_from(step.as_millis()).unwrap_or(i64::MAX).max(1);
+        let values = binds![run, per_minute, since, step_ms];
+        let statement = if step >= SpendingStep::SPAN { &RUN_SPANS } else { &RUN_STEPS };
         Ok(self.readers.fetch_all(statement, values).await?)
     }
 }

@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::job_ranges::JobRanges;
 use crate::ledger::model::operator_request::{JobResolution, UncertainDecision};
@@ -14,6 +16,7 @@ use crate::ledger::model::operator_request::{RequestedAction, ShownSet, TargetFi
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::{BatchId, Ledger};
 
 /// What an action does to one job.
@@ -65,7 +68,7 @@ pub struct TargetJob {
     /// The submission that is decided about, if one is.
     pub submission: i64,
     /// When its paid request was begun: a draft may be exported a second time.
-    pub paid_at: i64,
+    pub paid_at: Timestamp,
     /// What happens to it.
     pub effect: TargetEffect,
     /// Started minutes of speech.
@@ -138,6 +141,7 @@ impl TargetSet {
         let mut hasher = blake3::Hasher::new();
         for TargetJob { job, version, submission, paid_at, effect, .. } in &self.jobs {
             let effect = effect.as_str();
+            let paid_at = paid_at.as_millisecond();
             let line = format!("{job} {version} {submission} {paid_at} {effect}\n");
             hasher.update(line.as_bytes());
         }
@@ -257,7 +261,7 @@ impl CandidateJob {
 
     fn into_target(self, effect: TargetEffect) -> TargetJob {
         let Self { job, version, minutes, .. } = self;
-        TargetJob { job, version, submission: 0, paid_at: 0, effect, minutes }
+        TargetJob { job, version, submission: 0, paid_at: Timestamp::UNIX_EPOCH, effect, minutes }
     }
 }
 
@@ -267,7 +271,8 @@ struct UncertainTarget {
     job: i64,
     version: i64,
     submission: i64,
-    paid_at: i64,
+    #[sqlx(try_from = "StoredTime")]
+    paid_at: Timestamp,
     minutes: i64,
 }
 
@@ -428,7 +433,14 @@ mod tests {
     use crate::ledger::read::target_set::*;
 
     fn target(job: i64, version: i64, effect: TargetEffect) -> TargetJob {
-        TargetJob { job, version, submission: 0, paid_at: 0, effect, minutes: 2 }
+        TargetJob {
+            job,
+            version,
+            submission: 0,
+            paid_at: Timestamp::UNIX_EPOCH,
+            effect,
+            minutes: 2,
+        }
     }
 
     #[test]

@@ -2,18 +2,21 @@
 //!
 //! Each query reads only recent rows, however long the ledger is.
 
+use jiff::Timestamp;
 use sqlx::FromRow;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::{BatchId, Ledger};
 
 /// A recent event of a job.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct RecentEvent {
     /// Its time.
-    pub at: i64,
+    #[sqlx(try_from = "StoredTime")]
+    pub at: Timestamp,
     /// The job's key.
     pub key: String,
     /// Its kind, as text.
@@ -48,8 +51,8 @@ impl Ledger {
     pub async fn count_done_between(
         &self,
         batch: BatchId,
-        from: i64,
-        to: i64,
+        from: Timestamp,
+        to: Timestamp,
     ) -> Result<u64, LedgerError> {
         let count: i64 =
             self.readers.fetch_value(&COUNT_DONE_BETWEEN, binds![batch.0, from, to]).await?;

@@ -2,6 +2,7 @@
 //!
 //! Nulls keep their type, because PostgreSQL plans a statement by the types of its parameters.
 
+use jiff::Timestamp;
 use sqlx::Arguments;
 use sqlx_postgres::PgArguments;
 use sqlx_sqlite::SqliteArguments;
@@ -50,6 +51,8 @@ bind_from! {
     i64 => Int(value => Some(value)),
     u32 => Int(value => Some(i64::from(value))),
     Option<i64> => Int(value => value),
+    Timestamp => Int(value => Some(value.as_millisecond())),
+    Option<Timestamp> => Int(value => value.map(Timestamp::as_millisecond)),
     DraftStatus => Int(value => Some(value as i64)),
     f64 => Real(value => Some(value)),
     Option<f64> => Real(value => value),

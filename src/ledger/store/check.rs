@@ -155,7 +155,7 @@ async fn stamp_backup(half: &Path, now: Timestamp) -> Result<(), LedgerError> {
     let options = sqlx_sqlite::SqliteConnectOptions::new().filename(half);
     let mut db = StoreConnection::Sqlite(options.connect().await?);
     let detail = format!("it is the backup of {now:.0}");
-    let found = GapFinding { detail: &detail, at: now.as_millisecond() };
+    let found = GapFinding { detail: &detail, at: now };
     let stamped = record_gap(&mut db, GapReason::Backup, found).await;
     db.close().await;
     Ok(stamped?)

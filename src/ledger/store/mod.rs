@@ -17,6 +17,7 @@ pub(super) mod server_identity;
 pub(super) mod server_readers;
 pub(super) mod server_session;
 pub(super) mod statement;
+pub(super) mod stored_time;
 
 /// How long a statement waits for another process that holds the file.
 pub(super) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);

@@ -15,6 +15,7 @@ use crate::ledger::model::gap_reason::GapReason;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::time_from_millis;
 use crate::ledger::write::catch_up::ledger_gap::{GapFinding, record_gap};
 
 static CURRENT: Statement = Statement::new(
@@ -116,7 +117,7 @@ async fn record_change(
                 "its server is another one since a failover or a restored backup (before: {recorded}, \
                  now: {current})"
             );
-            let at = db.fetch_value(&NOW, binds![]).await?;
+            let at = time_from_millis(db.fetch_value(&NOW, binds![]).await?);
             record_gap(db, GapReason::Failover, GapFinding { detail: &detail, at }).await?;
         }
         db.execute(&RECORD, binds![&current.system_id, current.timeline]).await?;

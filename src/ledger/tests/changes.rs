@@ -208,7 +208,7 @@ async fn callback_during_a_poll_starts_no_second_poll() {
     };
     let due = claim(1, Vec::new()).await.unwrap();
     let in_hand = &due[0];
-    let call = lease.bring_check_forward(in_hand.job, in_hand.submission, NOW.as_millisecond());
+    let call = lease.bring_check_forward(in_hand.job, in_hand.submission, NOW);
     call.await.unwrap();
     let others = claim(9, vec![in_hand.job]).await.unwrap();
     let keys: Vec<&str> = others.iter().map(|one| one.key.as_str()).collect();

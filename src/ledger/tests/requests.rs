@@ -251,7 +251,7 @@ async fn a_request_that_no_run_carried_out_in_time_changes_nothing_and_is_shown_
         .map(|key| new_request(RequestedAction::Retry(filter(&[key])), None));
     let one = mixed.submit(one).await;
     let shown = ledger.operator_request(one.id, later(600)).await.unwrap().unwrap();
-    assert_eq!((shown.status(), shown.done_at), ("expired", Some(600_000)));
+    assert_eq!((shown.status(), shown.done_at), ("expired", Some(later(600))));
     let late = mixed.lease.carry_out_request(one.id, later(600)).await.unwrap();
     assert_eq!((late.request.status(), late.changed.len()), ("expired", 0));
     let two = mixed.submit(two).await;

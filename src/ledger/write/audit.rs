@@ -3,6 +3,8 @@
 //! No lease is needed: nothing here touches a job. Invariant: of a withdrawal and the beginning of a
 //! run, whichever is recorded first counts, and the other one does nothing.
 
+use jiff::Timestamp;
+
 use crate::ledger::Ledger;
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::audit_entry::{AuditEnd, NewAuditEntry};
@@ -50,8 +52,8 @@ pub struct StartEnd {
     pub hash: Option<String>,
     /// How they end.
     pub end: AuditEnd,
-    /// When, in milliseconds since 1970.
-    pub at: i64,
+    /// When.
+    pub at: Timestamp,
 }
 
 struct RecordAudit {
@@ -136,7 +138,7 @@ pub(super) async fn insert_entry(
     entry: &NewAuditEntry,
 ) -> Result<(), LedgerError> {
     let end = entry.end.as_ref();
-    let at = entry.source.now.as_millisecond();
+    let at = entry.source.now;
     let cut = |text: &str| truncate(text, TEXT_CHARS_MAX);
     let values = binds![
         &entry.batch,

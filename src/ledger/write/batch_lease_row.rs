@@ -9,11 +9,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
+
 use crate::ledger::Ledger;
 use crate::ledger::error::LedgerError;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::write::catch_up::ledger_gap::find_gap;
 use crate::ledger::write::write_op::WriteOp;
 
@@ -71,8 +74,9 @@ pub struct LeaseHolder {
     pub host: String,
     /// Its process id.
     pub pid: i64,
-    /// Since when, in milliseconds since 1970 by the server's clock.
-    pub since: i64,
+    /// Since when, by the server's clock.
+    #[sqlx(try_from = "StoredTime")]
+    pub since: Timestamp,
 }
 
 /// The result of an acquisition.
@@ -133,7 +137,11 @@ impl WriteOp for AcquireLease {
         }
         let holder = db.fetch_optional(&FIND_HOLDER, binds![&self.batch]).await?;
         // It has expired in this instant; the next attempt gets it.
-        let unknown = || LeaseHolder { host: "another machine".to_owned(), pid: 0, since: 0 };
+        let unknown = || LeaseHolder {
+            host: "another machine".to_owned(),
+            pid: 0,
+            since: Timestamp::UNIX_EPOCH,
+        };
         Ok(LeaseOutcome::Held(holder.unwrap_or_else(unknown)))
     }
 }

@@ -10,6 +10,7 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::write::write_op::WriteOp;
 
 /// One of the catalogues of an account.
@@ -69,7 +70,7 @@ impl WriteOp for SaveCatalog {
     type Output = ();
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
-        let (kind, at) = (self.kind.as_str(), self.fetched_at.as_millisecond());
+        let (kind, at) = (self.kind.as_str(), self.fetched_at);
         db.execute(&SAVE_CATALOG, binds![&self.account, kind, &self.items, at]).await?;
         Ok(())
     }
@@ -96,11 +97,10 @@ impl Ledger {
         account: &str,
         kind: CatalogKind,
     ) -> Result<Option<(Vec<CatalogItem>, Timestamp)>, LedgerError> {
-        let row: Option<(String, i64)> =
+        let row: Option<(String, StoredTime)> =
             self.readers.fetch_optional(&CATALOG, binds![account, kind.as_str()]).await?;
         // A catalogue in the format of an earlier version is fetched again.
-        Ok(row.and_then(|(items, at)| {
-            Some((serde_json::from_str(&items).ok()?, Timestamp::from_millisecond(at).ok()?))
-        }))
+        Ok(row
+            .and_then(|(items, at)| Some((serde_json::from_str(&items).ok()?, Option::from(at)?))))
     }
 }

@@ -3,6 +3,8 @@
 //! No lease is needed: nothing here touches a batch. Invariant: a changed password and a removed
 //! user end every session of that user in the same transaction.
 
+use jiff::Timestamp;
+
 use crate::ledger::Ledger;
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::audit_entry::{AuditAction, AuditSource, NewAuditEntry};
@@ -25,9 +27,9 @@ enum ConsoleAccountChange {
     RemoveUser { name: String },
     SetPassword { name: String, password_hash: String },
     AddSession(ConsoleSession),
-    TouchSession { token_hash: String, at: i64 },
+    TouchSession { token_hash: String, at: Timestamp },
     EndSession { token_hash: String },
-    EndIdleSessions { before: i64 },
+    EndIdleSessions { before: Timestamp },
 }
 
 static ADD_USER: Statement = Statement::new(
@@ -161,7 +163,7 @@ impl Ledger {
     pub async fn touch_console_session(
         &self,
         token_hash: &str,
-        at: i64,
+        at: Timestamp,
     ) -> Result<(), LedgerError> {
         let token_hash = token_hash.to_owned();
         let change = ConsoleAccountChange::TouchSession { token_hash, at };
@@ -175,7 +177,7 @@ impl Ledger {
     }
 
     /// Ends the sessions that were last used before this time.
-    pub async fn end_idle_console_sessions(&self, before: i64) -> Result<(), LedgerError> {
+    pub async fn end_idle_console_sessions(&self, before: Timestamp) -> Result<(), LedgerError> {
         self.change_account(ConsoleAccountChange::EndIdleSessions { before }, None).await.map(drop)
     }
 

@@ -117,7 +117,7 @@ impl CreditBudget {
                 db.execute(&LOCK_ACCOUNT, binds![batch.0]).await?;
             }
         }
-        let since = caps.day_began.as_millisecond();
+        let since = caps.day_began;
         let known: Option<f64> = db.fetch_value(&KNOWN_CREDITS_PER_MINUTE, binds![since]).await?;
         let per_minute = known.unwrap_or(DEFAULT_CREDITS_PER_MINUTE);
         let mut left = f64::INFINITY;

@@ -11,6 +11,7 @@ use crate::ledger::read::review::{ReviewItem, ReviewItemRow, item_columns, revie
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, Ledger};
@@ -31,12 +32,12 @@ pub struct DeliveryCounts {
 pub enum DeliveryResult {
     /// It was handed over.
     Done,
-    /// It failed, and is tried again at this time in milliseconds since 1970.
+    /// It failed, and is tried again at this time.
     Failed {
         /// Why.
         message: String,
         /// When.
-        due_at: i64,
+        due_at: Timestamp,
     },
 }
 
@@ -95,7 +96,7 @@ impl WriteOp for RecordDelivery {
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
         let (state, due_at, failure) = match &self.result {
-            DeliveryResult::Done => ("done", 0, None),
+            DeliveryResult::Done => ("done", Timestamp::UNIX_EPOCH, None),
             DeliveryResult::Failed { message, due_at } => {
                 ("failed", *due_at, Some(message.as_str()))
             }
@@ -107,7 +108,7 @@ impl WriteOp for RecordDelivery {
             &self.item.video_hash,
             state,
             due_at,
-            self.now.as_millisecond(),
+            self.now,
             failure,
             self.run.0,
         ];
@@ -156,14 +157,17 @@ impl Ledger {
         now: Timestamp,
         max: u32,
     ) -> Result<Vec<ReviewItem>, LedgerError> {
-        let values = binds![batch.0, only_approved, now.as_millisecond(), max];
+        let values = binds![batch.0, only_approved, now, max];
         let rows: Vec<ReviewItemRow> = self.readers.fetch_all(&DUE, values).await?;
         Ok(rows.into_iter().map(ReviewItem::from).collect())
     }
 
-    /// Returns when the next video is tried again, in milliseconds since 1970.
-    pub async fn next_delivery_due(&self, batch: BatchId) -> Result<Option<i64>, LedgerError> {
-        Ok(self.readers.fetch_value(&NEXT_DUE, binds![batch.0]).await?)
+    /// Returns when the next video is tried again.
+    pub async fn next_delivery_due(
+        &self,
+        batch: BatchId,
+    ) -> Result<Option<Timestamp>, LedgerError> {
+        Ok(self.readers.fetch_value::<StoredTime>(&NEXT_DUE, binds![batch.0]).await?.into())
     }
 
     /// Returns how many videos are handed over, and how many are not.

@@ -10,6 +10,7 @@ use crate::ledger::ids::RunId;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::write::due::{DueClaim, job_id_list};
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::write_op::WriteOp;
@@ -29,11 +30,13 @@ pub struct GeneratingDraft {
     /// The project that is being generated.
     pub project_id: String,
     /// When it was begun.
-    pub begun_at: i64,
+    #[sqlx(try_from = "StoredTime")]
+    pub begun_at: Timestamp,
     /// 0 to 100, as last reported.
     pub progress: Option<f64>,
     /// When progress last moved.
-    pub moved_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    pub moved_at: Option<Timestamp>,
     /// Failed drafts and renders so far that were begun again.
     pub rerenders: i64,
 }
@@ -107,7 +110,7 @@ impl WriteOp for ClaimGeneratingDrafts {
                 &DUE_DRAFTS,
                 binds![
                     self.batch.0,
-                    self.claim.now.as_millisecond(),
+                    self.claim.now,
                     self.run.0,
                     i64::from(self.claim.max),
                     job_id_list(&self.claim.excluded)
@@ -118,7 +121,7 @@ impl WriteOp for ClaimGeneratingDrafts {
             let jobs: Vec<_> = due.iter().map(|one| one.job).collect();
             db.execute(
                 &LEASE_DRAFTS,
-                binds![job_id_list(&jobs), self.run.0, self.claim.busy_until.as_millisecond()],
+                binds![job_id_list(&jobs), self.run.0, self.claim.busy_until],
             )
             .await?;
         }
@@ -143,14 +146,14 @@ impl Ledger {
         &self,
         batch: BatchId,
     ) -> Result<Option<Timestamp>, LedgerError> {
-        let due: Option<i64> = self.query_number(&NEXT_DRAFT_DUE, batch).await?;
-        Ok(due.map(|at| Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)))
+        let due: StoredTime = self.readers.fetch_value(&NEXT_DRAFT_DUE, binds![batch.0]).await?;
+        Ok(due.into())
     }
 
     /// Returns how many drafts of a batch are being generated.
     pub async fn count_generating(&self, batch: BatchId) -> Result<u64, LedgerError> {
-        let count = self.query_number(&COUNT_GENERATING, batch).await?;
-        Ok(count.unwrap_or(0).unsigned_abs())
+        let count: i64 = self.readers.fetch_value(&COUNT_GENERATING, binds![batch.0]).await?;
+        Ok(count.unsigned_abs())
     }
 
     /// Returns whether exports of this batch have kept the id of their draft, and none has changed
@@ -170,13 +173,5 @@ impl Ledger {
             }
             None => Ok(self.readers.fetch_value(&ALL_EXPORTS_KEEP_ID, binds![batch.0]).await?),
         }
-    }
-
-    async fn query_number(
-        &self,
-        statement: &'static Statement,
-        batch: BatchId,
-    ) -> Result<Option<i64>, LedgerError> {
-        Ok(self.readers.fetch_value(statement, binds![batch.0]).await?)
     }
 }

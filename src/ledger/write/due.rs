@@ -16,6 +16,7 @@ use crate::ledger::model::tag::Tag;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::staging::JobSelection;
 use crate::ledger::write::write_op::WriteOp;
@@ -42,13 +43,16 @@ pub struct DueJob {
     /// The project as rendered, if it differs.
     pub render_id: Option<String>,
     /// When the paid request's intent was committed.
-    pub paid_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    pub paid_at: Option<Timestamp>,
     /// When the render was accepted.
-    pub rendering_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    pub rendering_at: Option<Timestamp>,
     /// 0 to 100, as last polled.
     pub progress: Option<f64>,
     /// When progress last moved.
-    pub moved_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    pub moved_at: Option<Timestamp>,
     /// Polls so far.
     pub polls: i64,
     /// Evidence checks so far.
@@ -72,7 +76,8 @@ pub struct DueJob {
     /// Why it is checked although its response arrived.
     pub recheck: Option<RecheckReason>,
     /// Since when.
-    pub recheck_since: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    pub recheck_since: Option<Timestamp>,
     /// What AI Studios reported when it declined the request.
     pub decline: Option<String>,
     /// Free submit failures so far.
@@ -182,7 +187,7 @@ impl WriteOp for ClaimDueJobs {
                 binds![
                     self.batch.0,
                     self.state.as_str(),
-                    self.claim.now.as_millisecond(),
+                    self.claim.now,
                     i64::from(self.claim.max),
                     job_id_list(&self.claim.excluded)
                 ],
@@ -193,10 +198,7 @@ impl WriteOp for ClaimDueJobs {
         }
         let jobs: Vec<_> = due.iter().map(|one| one.job).collect();
         let postponed = db
-            .execute(
-                &POSTPONE_JOBS,
-                binds![job_id_list(&jobs), self.run.0, self.claim.busy_until.as_millisecond()],
-            )
+            .execute(&POSTPONE_JOBS, binds![job_id_list(&jobs), self.run.0, self.claim.busy_until])
             .await?;
         if postponed != due.len() as u64 {
             return Err(LedgerError::LeaseLost);
@@ -222,7 +224,7 @@ impl WriteOp for MoveDueTimesBack {
                 self.batch.0,
                 self.run.0,
                 i64::try_from(self.by.as_millis()).unwrap_or(i64::MAX),
-                self.now.as_millisecond()
+                self.now
             ],
         )
         .await?;
@@ -321,8 +323,7 @@ impl Ledger {
         state: JobState,
         draft: DraftStatus,
     ) -> Result<Option<Timestamp>, LedgerError> {
-        let due: Option<i64> =
-            self.readers.fetch_value(&NEXT_DUE, binds![batch.0, state.as_str(), draft]).await?;
-        Ok(due.map(|at| Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)))
+        let binds = binds![batch.0, state.as_str(), draft];
+        Ok(self.readers.fetch_value::<StoredTime>(&NEXT_DUE, binds).await?.into())
     }
 }

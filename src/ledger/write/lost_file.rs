@@ -105,7 +105,7 @@ pub(in crate::ledger) async fn download_again(
     file: &FinishedFile,
     now: Timestamp,
 ) -> Result<(), LedgerError> {
-    let binds = binds![file.job.0, run.0, now.as_millisecond(), &file.file];
+    let binds = binds![file.job.0, run.0, now, &file.file];
     db.execute_each(&DOWNLOAD_AGAIN, &binds).await?;
     Ok(())
 }

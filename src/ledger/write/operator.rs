@@ -9,6 +9,7 @@ use crate::ledger::ids::RunId;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::write::due::DueJob;
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::write_op::WriteOp;
@@ -26,10 +27,12 @@ pub struct StrayDraft {
     pub project_id: Option<String>,
     /// The job's key.
     pub key: String,
-    /// When its request was begun, in milliseconds since 1970.
-    pub begun_at: i64,
+    /// When its request was begun.
+    #[sqlx(try_from = "StoredTime")]
+    pub begun_at: Timestamp,
     /// When it was found to be no longer needed.
-    pub settled_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    pub settled_at: Option<Timestamp>,
 }
 
 /// A project that was changed in place belongs to the user and is not stray.
@@ -127,7 +130,7 @@ impl WriteOp for MarkSwept {
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
         for submission in &self.submissions {
-            db.execute(&MARK_SWEPT, binds![submission.0, self.now.as_millisecond()]).await?;
+            db.execute(&MARK_SWEPT, binds![submission.0, self.now]).await?;
         }
         Ok(())
     }

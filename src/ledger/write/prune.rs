@@ -100,9 +100,7 @@ impl WriteOp for DeleteOldRows {
     type Output = i64;
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<i64, LedgerError> {
-        let deleted = db
-            .execute(self.statement, binds![self.before.as_millisecond(), ROWS_PER_TRANSACTION])
-            .await?;
+        let deleted = db.execute(self.statement, binds![self.before, ROWS_PER_TRANSACTION]).await?;
         Ok(deleted.cast_signed())
     }
 }
@@ -110,7 +108,7 @@ impl WriteOp for DeleteOldRows {
 impl Ledger {
     /// Returns the rows that [`Self::prune`] would delete.
     pub async fn count_prunable(&self, before: Timestamp) -> Result<PruneCounts, LedgerError> {
-        Ok(self.readers.fetch_one(&COUNT_PRUNABLE, binds![before.as_millisecond()]).await?)
+        Ok(self.readers.fetch_one(&COUNT_PRUNABLE, binds![before]).await?)
     }
 
     /// Deletes the history of rows that were done before `before`. If it is interrupted, the ledger

@@ -4,19 +4,20 @@
 //! set back since, and only the length of the pause counts. No service asks to wait for more than a
 //! day: a longer pause is ignored.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::ledger::Ledger;
 use crate::ledger::error::LedgerError;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::write::write_op::WriteOp;
 
 /// A floor of earlier versions has no time at which it was raised.
-const UNKNOWN: i64 = 0;
-/// The longest plausible pause, in milliseconds.
-const PAUSE_MAX_MS: i64 = 48 * 3600 * 1000;
+const UNKNOWN: Timestamp = Timestamp::UNIX_EPOCH;
+/// The longest plausible pause.
+const PAUSE_MAX: SignedDuration = SignedDuration::from_hours(48);
 
 static FIND_FLOOR: Statement = Statement::new(
     "-- ledger::floor
@@ -38,22 +39,21 @@ pub struct RetryAfterFloor {
     pub raised_at: Timestamp,
 }
 
-/// A floor as stored, in milliseconds since 1970.
+/// A floor as stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
 struct StoredFloor {
-    until: i64,
-    raised_at: i64,
+    #[sqlx(try_from = "StoredTime")]
+    until: Timestamp,
+    #[sqlx(try_from = "StoredTime")]
+    raised_at: Timestamp,
 }
 
 impl StoredFloor {
     /// Returns the end of the pause by a clock that shows `now`; `None` if it is not plausible.
-    fn until_by(self, now: i64) -> Option<i64> {
-        let until = if self.raised_at != UNKNOWN && self.raised_at > now {
-            now.saturating_add(self.until.saturating_sub(self.raised_at))
-        } else {
-            self.until
-        };
-        (until.saturating_sub(now) <= PAUSE_MAX_MS).then_some(until)
+    fn until_by(self, now: Timestamp) -> Option<Timestamp> {
+        let is_ahead = self.raised_at != UNKNOWN && self.raised_at > now;
+        let pause = self.until.duration_since(if is_ahead { self.raised_at } else { now });
+        if pause <= PAUSE_MAX { now.checked_add(pause).ok() } else { None }
     }
 }
 
@@ -66,17 +66,14 @@ impl WriteOp for RaiseRetryAfterFloor {
     type Output = ();
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
-        let now = self.floor.raised_at.as_millisecond();
+        let RetryAfterFloor { until, raised_at } = self.floor;
         // Rounded up: a floor is never shortened, not even by half a millisecond.
-        let raised = self.floor.until.as_millisecond().saturating_add(1);
+        let raised = until.checked_add(SignedDuration::from_millis(1)).unwrap_or(until);
         let stored: Option<StoredFloor> =
             db.fetch_optional(&FIND_FLOOR, binds![&self.base_url]).await?;
-        let earlier = stored.and_then(|stored| stored.until_by(now));
-        db.execute(
-            &SET_FLOOR,
-            binds![&self.base_url, earlier.map_or(raised, |earlier| earlier.max(raised)), now],
-        )
-        .await?;
+        let earlier = stored.and_then(|stored| stored.until_by(raised_at));
+        let binds = binds![&self.base_url, earlier.max(Some(raised)), raised_at];
+        db.execute(&SET_FLOOR, binds).await?;
         Ok(())
     }
 }
@@ -101,7 +98,6 @@ impl Ledger {
     ) -> Result<Option<Timestamp>, LedgerError> {
         let stored: Option<StoredFloor> =
             self.readers.fetch_optional(&FIND_FLOOR, binds![base_url]).await?;
-        let until = stored.and_then(|stored| stored.until_by(now.as_millisecond()));
-        Ok(until.and_then(|until| Timestamp::from_millisecond(until).ok()))
+        Ok(stored.and_then(|stored| stored.until_by(now)))
     }
 }

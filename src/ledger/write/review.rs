@@ -100,7 +100,7 @@ impl RecordVerdicts {
             &self.source.reviewer,
             self.source.origin.as_str(),
             self.source.share_link,
-            self.now.as_millisecond(),
+            self.now,
         ];
         db.execute(&INSERT_VERDICT, values).await?;
         Ok(())

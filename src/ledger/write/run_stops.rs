@@ -110,8 +110,8 @@ impl WriteOp for RecordUnstartedRun {
                     batch,
                     &owner.host,
                     i64::from(owner.pid),
-                    started_at.as_millisecond(),
-                    ended_at.as_millisecond(),
+                    *started_at,
+                    *ended_at,
                     RunEnding::NotBegun
                 ],
             )

@@ -167,7 +167,7 @@ impl WriteOp for BeginRun {
     type Output = (RunId, RecoveredWork);
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<Self::Output, LedgerError> {
-        let (batch, now) = (self.batch.0, self.now.as_millisecond());
+        let (batch, now) = (self.batch.0, self.now);
         db.execute(&CLOSE_FORMER_RUNS, binds![batch]).await?;
         let owner = &self.owner;
         let run: i64 =
@@ -215,8 +215,7 @@ impl WriteOp for EndRun {
     type Output = ();
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
-        let now = self.now.as_millisecond();
-        db.execute(&END_RUN, binds![self.run.0, now, self.ending]).await?;
+        db.execute(&END_RUN, binds![self.run.0, self.now, self.ending]).await?;
         Ok(())
     }
 }
@@ -230,8 +229,7 @@ impl WriteOp for RecordHeartbeat {
     type Output = bool;
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<bool, LedgerError> {
-        let now = self.now.as_millisecond();
-        Ok(db.execute(&RECORD_HEARTBEAT, binds![self.run.0, now]).await? == 1)
+        Ok(db.execute(&RECORD_HEARTBEAT, binds![self.run.0, self.now]).await? == 1)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::ledger::model::audit_entry::{AuditAction, AuditSource, NewAuditEntry}
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::write::audit::insert_entry;
 use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, Ledger};
@@ -45,12 +46,12 @@ pub struct ShareLink {
     pub keys: Option<Vec<String>>,
     /// The user who made it.
     pub created_by: String,
-    /// When it was made, in milliseconds since 1970, as the other times.
-    pub created_at: i64,
+    /// When it was made.
+    pub created_at: Timestamp,
     /// When it ends.
-    pub expires_at: i64,
+    pub expires_at: Timestamp,
     /// When it was revoked.
-    pub revoked_at: Option<i64>,
+    pub revoked_at: Option<Timestamp>,
 }
 
 #[derive(FromRow)]
@@ -61,9 +62,12 @@ struct ShareLinkRow {
     label: String,
     keys: Option<String>,
     created_by: String,
-    created_at: i64,
-    expires_at: i64,
-    revoked_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    created_at: Timestamp,
+    #[sqlx(try_from = "StoredTime")]
+    expires_at: Timestamp,
+    #[sqlx(try_from = "StoredTime")]
+    revoked_at: Option<Timestamp>,
 }
 
 macro_rules! share_links {
@@ -124,7 +128,7 @@ impl ShareLink {
 
     /// Returns whether it can be used.
     pub fn is_live(&self, now: Timestamp) -> bool {
-        self.revoked_at.is_none() && self.expires_at > now.as_millisecond()
+        self.revoked_at.is_none() && self.expires_at > now
     }
 }
 
@@ -156,8 +160,8 @@ impl WriteOp for CreateShareLink {
             &self.link.label,
             keys,
             &self.link.created_by,
-            self.source.now.as_millisecond(),
-            self.link.expires_at.as_millisecond(),
+            self.source.now,
+            self.link.expires_at,
         ];
         db.execute(&INSERT_LINK, values).await?;
         let batch: String = db.fetch_value(&BATCH_NAME, binds![self.batch.0]).await?;
@@ -183,7 +187,7 @@ impl WriteOp for RevokeShareLink {
         let found: Option<(String, String)> =
             db.fetch_optional(&LINK_LABEL, binds![self.id]).await?;
         let Some((label, batch)) = found else { return Ok(false) };
-        let values = binds![self.id, self.source.now.as_millisecond()];
+        let values = binds![self.id, self.source.now];
         db.execute(&REVOKE_LINK, values).await?;
         let source = self.source.clone();
         let entry = NewAuditEntry::new(AuditAction::RevokeShareLink, label, source);
@@ -224,7 +228,7 @@ impl Ledger {
         token_hash: &str,
         now: Timestamp,
     ) -> Result<Option<ShareLink>, LedgerError> {
-        let values = binds![token_hash, now.as_millisecond()];
+        let values = binds![token_hash, now];
         let row: Option<ShareLinkRow> = self.readers.fetch_optional(&LIVE_LINK, values).await?;
         Ok(row.map(ShareLinkRow::into_link))
     }

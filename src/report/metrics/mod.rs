@@ -8,7 +8,7 @@ mod exposition;
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use self::exposition::Exposition;
 use crate::ledger::{
@@ -44,18 +44,17 @@ struct BatchMetrics {
     jobs: Vec<(RowStatus, u64)>,
     spending: SpendingTotals,
     last_run: LastRunMetrics,
-    oldest_uncertain: Option<i64>,
-    oldest_rendering: Option<i64>,
+    oldest_uncertain: Option<Timestamp>,
+    oldest_rendering: Option<Timestamp>,
 }
 
-/// Times in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, Default)]
 struct LastRunMetrics {
-    started_at: Option<i64>,
-    ended_at: Option<i64>,
-    succeeded_at: Option<i64>,
+    started_at: Option<Timestamp>,
+    ended_at: Option<Timestamp>,
+    succeeded_at: Option<Timestamp>,
     exit_code: Option<u8>,
-    duration_ms: Option<i64>,
+    duration: Option<SignedDuration>,
 }
 
 #[derive(Clone, Debug)]
@@ -108,20 +107,21 @@ impl LedgerMetrics {
     }
 
     fn write_runs(&self, text: &mut Exposition) {
-        let seconds = |ms: Option<i64>| ms.map(|ms| ms as f64 / 1000.0);
         text.add_gauge("callsheet_run_last_start_timestamp_seconds", "When the last run began.");
-        self.write_per_batch(text, |batch| seconds(batch.last_run.started_at));
+        self.write_per_batch(text, |batch| unix_seconds(batch.last_run.started_at));
         text.add_gauge("callsheet_run_last_end_timestamp_seconds", "When a run last ended.");
-        self.write_per_batch(text, |batch| seconds(batch.last_run.ended_at));
+        self.write_per_batch(text, |batch| unix_seconds(batch.last_run.ended_at));
         text.add_gauge(
             "callsheet_run_last_success_timestamp_seconds",
             "When a run last ended with exit code 0.",
         );
-        self.write_per_batch(text, |batch| seconds(batch.last_run.succeeded_at));
+        self.write_per_batch(text, |batch| unix_seconds(batch.last_run.succeeded_at));
         text.add_gauge("callsheet_run_last_exit_code", "The exit code of the run that ended last.");
         self.write_per_batch(text, |batch| batch.last_run.exit_code.map(f64::from));
         text.add_gauge("callsheet_run_duration_seconds", "How long the run took that ended last.");
-        self.write_per_batch(text, |batch| seconds(batch.last_run.duration_ms));
+        self.write_per_batch(text, |batch| {
+            batch.last_run.duration.map(|span| span.as_millis_f64() / 1000.0)
+        });
     }
 
     fn write_spending(&self, text: &mut Exposition) {
@@ -148,17 +148,16 @@ impl LedgerMetrics {
     }
 
     fn write_waiting(&self, text: &mut Exposition) {
-        let seconds = |ms: Option<i64>| ms.map(|ms| ms as f64 / 1000.0);
         text.add_gauge(
             "callsheet_uncertain_oldest_timestamp_seconds",
             "When the oldest request was sent that is still uncertain.",
         );
-        self.write_per_batch(text, |batch| seconds(batch.oldest_uncertain));
+        self.write_per_batch(text, |batch| unix_seconds(batch.oldest_uncertain));
         text.add_gauge(
             "callsheet_rendering_oldest_timestamp_seconds",
             "When the oldest render in progress began.",
         );
-        self.write_per_batch(text, |batch| seconds(batch.oldest_rendering));
+        self.write_per_batch(text, |batch| unix_seconds(batch.oldest_rendering));
     }
 
     fn write_renders(&self, text: &mut Exposition) {
@@ -219,9 +218,13 @@ impl LastRunMetrics {
             ended_at: ended.as_ref().and_then(|run| run.ended_at),
             succeeded_at: ledger.last_success(batch.id).await?,
             exit_code: ended.as_ref().and_then(RunRow::stop).map(|stop| stop.exit),
-            duration_ms: ended.and_then(|run| Some(run.ended_at? - run.started_at)),
+            duration: ended.and_then(|run| Some(run.ended_at?.duration_since(run.started_at))),
         })
     }
+}
+
+fn unix_seconds(at: Option<Timestamp>) -> Option<f64> {
+    at.map(|at| at.as_millisecond() as f64 / 1000.0)
 }
 
 /// Returns whether this was a run: no command of the operator, and no run that the user declined.

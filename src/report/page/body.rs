@@ -52,7 +52,7 @@ pub(super) fn page_markup(
                 }
                 footer {
                     "Written by Callsheet " (env!("CARGO_PKG_VERSION")) " on "
-                    (format_time(page, page.now.as_millisecond())) ". Every row is also in results.csv."
+                    (format_time(page, page.now)) ". Every row is also in results.csv."
                 }
                 script type="application/json" id="data" { (PreEscaped(ROWS_PLACEHOLDER)) }
                 script nonce=(nonce) { (PreEscaped(PAGE_SCRIPT)) }
@@ -294,7 +294,6 @@ fn rows_section() -> Markup {
 }
 
 /// Returns a time in the time zone of the page.
-fn format_time(page: &ReportPage<'_>, ms: i64) -> String {
-    let at = Timestamp::from_millisecond(ms).unwrap_or(page.now);
+fn format_time(page: &ReportPage<'_>, at: Timestamp) -> String {
     at.to_zoned(page.time_zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use maud::html;
 
@@ -112,7 +113,7 @@ fn timeline_plot(timeline: &RunTimeline, zone: &TimeZone, keys: &BTreeMap<i64, S
 fn lane_bars(timeline: &RunTimeline, job: &JobTiming, lane: u32) -> impl Iterator<Item = ChartBar> {
     let rendered = job.rendered_at.unwrap_or(timeline.ended_at);
     let done = job.rendered_at.map(|_| job.done_at.unwrap_or(timeline.ended_at));
-    let bar = move |class, from: i64, to: i64| ChartBar {
+    let bar = move |class, from: Timestamp, to: Timestamp| ChartBar {
         from: seconds(from),
         to: seconds(to),
         bottom: f64::from(lane) + 0.85,
@@ -259,8 +260,8 @@ fn time_frame(steps: &TimelineSteps, top: f64) -> ChartFrame {
     }
 }
 
-fn seconds(ms: i64) -> f64 {
-    ms as f64 / 1000.0
+fn seconds(at: Timestamp) -> f64 {
+    at.as_millisecond() as f64 / 1000.0
 }
 
 /// Returns about the width of a label, in pixels; characters beyond ASCII count as wide ones.
@@ -283,16 +284,17 @@ mod tests {
         );
         let jobs = prop::collection::vec(pass, 0..120);
         (0..1i64 << 42, 1..1i64 << 36, jobs).prop_map(|(began, length, jobs)| {
+            let at = |ms| Timestamp::from_millisecond(began + ms).unwrap();
             let pass =
                 |(position, (paid, rendered, done)): (usize, (i64, Option<i64>, _))| JobTiming {
                     position: position as i64,
-                    submitted_at: began + paid,
-                    rendered_at: rendered.map(|took| began + paid + took),
-                    done_at: rendered.and(done).map(|took: i64| began + paid + took),
+                    submitted_at: at(paid),
+                    rendered_at: rendered.map(|took| at(paid + took)),
+                    done_at: rendered.and(done).map(|took: i64| at(paid + took)),
                 };
             let mut jobs: Vec<JobTiming> = jobs.into_iter().enumerate().map(pass).collect();
             jobs.sort_by_key(|job| job.submitted_at);
-            RunTimeline { run: None, started_at: began, ended_at: began + length, jobs }
+            RunTimeline { run: None, started_at: at(0), ended_at: at(length), jobs }
         })
     }
 

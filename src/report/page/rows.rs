@@ -6,10 +6,11 @@
 use std::io::Write;
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::ReportPage;
-use super::timeline::{JobTiming, RunTimeline};
+use super::timeline::{JobTiming, RunTimeline, millis_between};
 use crate::ledger::{JobRow, JobState, Ledger};
 use crate::report::results::{ReportError, ReportRows};
 use crate::text::{escape_json_for_html, truncate};
@@ -32,7 +33,7 @@ pub(super) async fn write_rows(
 ) -> Result<(), ReportError> {
     let failed = |source| ReportError::Io { path: path.to_owned(), source };
     let headings = ledger.headings(page.batch.id).await?;
-    let head = json!({ "headings": headings, "videos": page.videos_folder, "length": timeline.ended_at - timeline.started_at });
+    let head = json!({ "headings": headings, "videos": page.videos_folder, "length": millis_between(timeline.started_at, timeline.ended_at) });
     let head = head.to_string();
     let head = escape_json_for_html(&head);
     write!(out, "{},\"rows\":[", head.trim_end_matches('}')).map_err(failed)?;
@@ -78,7 +79,7 @@ fn is_attention_needed(row: &JobRow) -> bool {
 
 /// Row, key, state, version, attempts, length, credits, message, file, project, cells, timing, variant:
 /// the script relies on this order.
-fn row_data(row: &JobRow, timing: Option<JobTiming>, start: i64) -> Value {
+fn row_data(row: &JobRow, timing: Option<JobTiming>, start: Timestamp) -> Value {
     let state = match row.state {
         Some(JobState::Rendering) if row.stalled => "stalled",
         Some(_) | None => row.status().as_str(),
@@ -86,7 +87,7 @@ fn row_data(row: &JobRow, timing: Option<JobTiming>, start: i64) -> Value {
     let has_message = is_attention_needed(row) || row.stalled;
     let message = row.message.as_deref().or(row.cause.as_deref()).filter(|_| has_message);
     let timing = timing.map(|timing| {
-        let since = |at: i64| at - start;
+        let since = |at| millis_between(start, at);
         json!([
             since(timing.submitted_at),
             timing.rendered_at.map(since),

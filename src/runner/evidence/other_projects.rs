@@ -7,12 +7,14 @@
 
 use std::collections::BTreeSet;
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::aistudios::ProjectDetails;
 use crate::ledger::DueJob;
 use crate::runner::evidence::project_index::ProjectIndex;
 
 /// The clocks of this machine and of AI Studios may differ by this many milliseconds.
-const CLOCK_SKEW_MS: i64 = 10 * 60 * 1000;
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(10);
 
 /// The other projects that carry a submission's tag.
 #[derive(Debug, Default)]
@@ -35,7 +37,7 @@ pub(super) fn sort_other_projects(
 ) -> OtherProjects {
     let mut others = OtherProjects::default();
     let Ok(index) = index else { return others };
-    let mut own: Vec<(Option<i64>, &str)> = Vec::new();
+    let mut own: Vec<(Option<Timestamp>, &str)> = Vec::new();
     for listed in index.with_tag(&due.tag) {
         let id = listed.id.as_str();
         if is_own_id(due, id) {
@@ -82,10 +84,11 @@ pub(super) fn ownership_objection(
     project: &ProjectDetails,
     sent_name: Option<&str>,
 ) -> Option<&'static str> {
-    let paid_at = due.paid_at.unwrap_or(i64::MAX);
+    let paid_at = due.paid_at.unwrap_or(Timestamp::MAX);
+    let is_before = |created: Timestamp| paid_at.duration_since(created) > CLOCK_SKEW;
     if sent_name.is_none() || project.name.as_deref() != sent_name {
         Some("its name is not the one that was sent: it may be a copy")
-    } else if project.created_at.is_some_and(|created| created + CLOCK_SKEW_MS < paid_at) {
+    } else if project.created_at.is_some_and(is_before) {
         Some("it was created before the request was sent")
     } else {
         None

@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::aistudios::{ListedProject, ProjectList};
 use crate::batch::{ListContents, ProjectNameHandling, VendorProfile};
 use crate::ledger::{DueJob, FinishedProject, Tag};
@@ -16,9 +18,9 @@ use crate::runner::evidence::other_projects::is_own_id;
 /// Lists with this many entries look like one page, as do multiples of ten.
 const PAGE_SIZES: [usize; 11] = [12, 15, 16, 24, 25, 32, 48, 64, 96, 128, 256];
 
-/// A request may reach AI Studios so many milliseconds after its intent: within that, projects are not in
-/// the order of their intents.
-const ORDER_MARGIN_MS: i64 = 3600 * 1000;
+/// A request may reach AI Studios so long after its intent: within that, projects are not in the order of
+/// their intents.
+const ORDER_MARGIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// The account's project list, by tag.
 #[derive(Clone, Debug, Default)]
@@ -33,9 +35,9 @@ pub struct ProjectIndex {
     pub(super) complete: bool,
     is_page_sized: bool,
     /// When the oldest and the newest finished project of this ledger were paid for.
-    known_period: Option<(i64, i64)>,
+    known_period: Option<(Timestamp, Timestamp)>,
     /// When the first of the finished projects that it shows was finished.
-    first_finished_at: Option<i64>,
+    first_finished_at: Option<Timestamp>,
     /// Whether it leaves out finished projects of this ledger that exist, or changes their names.
     pub hides_known_projects: bool,
     /// Whether the list shows a known project of ours with its tag. Only then does it prove that it
@@ -176,11 +178,11 @@ impl ProjectIndex {
     /// Returns why the list does not prove that a project of this submission is absent; `None` if
     /// it does.
     pub(super) fn absence_objection(&self, due: &DueJob) -> Option<&'static str> {
-        let paid_at = due.paid_at.unwrap_or(i64::MAX);
+        let paid_at = due.paid_at.unwrap_or(Timestamp::MAX);
         // A page, too, shows everything between two projects that it shows.
         let is_between = self.known_period.is_some_and(|(first, last)| {
-            first.saturating_add(ORDER_MARGIN_MS) < paid_at
-                && paid_at.saturating_add(ORDER_MARGIN_MS) < last
+            paid_at.duration_since(first) > ORDER_MARGIN
+                && last.duration_since(paid_at) > ORDER_MARGIN
         });
         if let Some(omission) = self.omission() {
             Some(omission)
@@ -210,7 +212,7 @@ impl ProjectIndex {
     /// Returns whether even a list of the newest projects would show one of this submission: it shows
     /// an older one, such as its draft, or nothing at all.
     fn reaches_back_to(&self, due: &DueJob) -> bool {
-        let paid_at = due.paid_at.unwrap_or(i64::MIN);
+        let paid_at = due.paid_at.unwrap_or(Timestamp::MIN);
         let is_empty = self.tagged_ids.is_empty() && self.untagged_ids.is_empty();
         let mut with_tag = self.with_tag(&due.tag).into_iter();
         is_empty

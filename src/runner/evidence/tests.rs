@@ -1,7 +1,7 @@
 //! Which observations prove acceptance, which prove absence, and which prove nothing.
 
 use crate::aistudios::{ListedProject, ProjectId, ProjectList, RenderState};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::ledger::{FinishedProject, JobUpdate, RecheckReason};
 use crate::runner::evidence::recheck::{RecheckContext, RecheckVerdict, judge_recheck};
@@ -16,7 +16,7 @@ fn due(project_id: Option<&str>, looks: i64) -> DueJob {
         tag: Tag::from("a".repeat(13)),
         project_id: project_id.map(str::to_owned),
         render_id: None,
-        paid_at: Some(0),
+        paid_at: Some(Timestamp::UNIX_EPOCH),
         rendering_at: None,
         progress: None,
         moved_at: None,
@@ -75,7 +75,7 @@ fn render_task_of_a_callback_identifies_the_project_of_an_untagged_request() {
 }
 
 const NAME: &str = "Ann [cs:aaaaaaaaaaaaa]";
-const PAID_AT: i64 = 1_000_000_000;
+const PAID_AT: Timestamp = Timestamp::constant(1_000_000, 0);
 
 fn project(id: &str, name: &str) -> ProjectDetails {
     ProjectDetails {
@@ -87,7 +87,7 @@ fn project(id: &str, name: &str) -> ProjectDetails {
         credit_subtracted: None,
         price: None,
         video_url: None,
-        created_at: Some(PAID_AT + 5000),
+        created_at: Some(PAID_AT + SignedDuration::from_secs(5)),
     }
 }
 
@@ -137,7 +137,7 @@ fn the_drafts_own_export_outranks_other_projects() {
 #[test]
 fn another_project_is_evidence_only_with_the_name_that_was_sent_and_after_the_request() {
     let copy = "Copy of Ann [cs:aaaaaaaaaaaaa]";
-    let before = Some(PAID_AT - 3_600_000);
+    let before = Some(PAID_AT - SignedDuration::from_hours(1));
     for (other, is_evidence) in [
         (rendered("c2", NAME), true),
         (ProjectDetails { created_at: None, ..rendered("c2", NAME) }, true),
@@ -185,7 +185,7 @@ fn a_tag_of_another_ledger_is_never_evidence() {
     }
 }
 
-const HOUR_MS: i64 = 3600 * 1000;
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// The list leaves out, renames or cuts off finished projects of this ledger, or looks like a page.
 #[test]
@@ -197,8 +197,8 @@ fn a_list_that_hides_known_projects_proves_no_absence() {
         .map(|n| FinishedProject {
             id: format!("k{n}"),
             tag: tag(n),
-            paid_at: PAID_AT - (21 - n as i64) * HOUR_MS,
-            finished_at: Some(PAID_AT - (21 - n as i64) * HOUR_MS),
+            paid_at: PAID_AT - HOUR * (21 - n as i32),
+            finished_at: Some(PAID_AT - HOUR * (21 - n as i32)),
         })
         .collect();
     let escaped =
@@ -221,12 +221,12 @@ fn a_list_that_hides_known_projects_proves_no_absence() {
     }
     // A page of the first twenty may hide a later project, unless a still later one is on it. Of two
     // requests sent at about the same time, either may have arrived first.
-    let last = PAID_AT - 2 * HOUR_MS;
+    let last = PAID_AT - HOUR * 2;
     for (paid_at, is_proof) in [
         (PAID_AT, false),
-        (last - HOUR_MS / 2, false),
-        (last - 2 * HOUR_MS, true),
-        (last - 19 * HOUR_MS + HOUR_MS / 2, false),
+        (last - HOUR / 2, false),
+        (last - HOUR * 2, true),
+        (last - HOUR * 19 + HOUR / 2, false),
     ] {
         let mut index = index_of(&all[..20]).unwrap();
         index.hides_known_projects = !index.compare_with(&finished[..20]).is_empty();
@@ -241,18 +241,19 @@ fn a_list_that_hides_known_projects_proves_no_absence() {
 /// A list of the newest projects, all of which may be newer than the one that is sought.
 #[test]
 fn a_list_without_an_older_project_proves_no_absence() {
+    const MILLISECOND: SignedDuration = SignedDuration::from_millis(1);
     let tag = Tag::from("0".repeat(13));
     let known = rendered("k1", &format!("K [cs:{tag}]"));
     let draft = project("d1", NAME);
     for (finished_at, shown, is_proof) in [
-        (Some(PAID_AT - 1), vec![&known], true),
-        (Some(PAID_AT + 1), vec![&known], false),
+        (Some(PAID_AT - MILLISECOND), vec![&known], true),
+        (Some(PAID_AT + MILLISECOND), vec![&known], false),
         (None, vec![&known], false),
-        (Some(PAID_AT + 1), vec![&known, &draft], true),
+        (Some(PAID_AT + MILLISECOND), vec![&known, &draft], true),
         (None, Vec::new(), true),
     ] {
-        let finished =
-            FinishedProject { id: "k1".to_owned(), tag: tag.clone(), paid_at: 0, finished_at };
+        let (id, paid_at) = ("k1".to_owned(), Timestamp::UNIX_EPOCH);
+        let finished = FinishedProject { id, tag: tag.clone(), paid_at, finished_at };
         let mut index = index_of(&shown).unwrap();
         index.compare_with(&[finished]);
         let observation = Observation { draft: Some(Ok(draft.clone())), ..Observation::default() };

@@ -10,6 +10,8 @@ use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use jiff::Timestamp;
+use jiff::fmt::serde::timestamp::millisecond;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, LedgerAddress, LedgerError, RunBeginning};
@@ -36,8 +38,8 @@ pub struct MarkedLedger {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<i64>,
     /// See `run`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run_started_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "millisecond::optional")]
+    pub run_started_at: Option<Timestamp>,
     /// The timeline of its server: a former primary server has an earlier one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,

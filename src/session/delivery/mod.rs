@@ -47,7 +47,7 @@ const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Attempts for one video in one run.
 const ATTEMPTS_MAX: u32 = 4;
 /// A time that no run reaches: the next run tries again.
-const DUE_IN_NEXT_RUN: i64 = 253_402_207_200_000;
+const DUE_IN_NEXT_RUN: Timestamp = Timestamp::constant(253_402_207_200, 0);
 
 /// Hands the videos of one batch over.
 pub(crate) struct DeliveryLoop<'d> {
@@ -118,7 +118,7 @@ impl DeliveryLoop<'_> {
     /// Returns whether this run tries a video again that was not due at `searched_at`.
     async fn has_retries(&self, searched_at: Timestamp) -> Result<bool, LedgerError> {
         let due = self.lease.ledger().next_delivery_due(self.lease.batch()).await?;
-        let of_this_run = searched_at.as_millisecond()..DUE_IN_NEXT_RUN;
+        let of_this_run = searched_at..DUE_IN_NEXT_RUN;
         Ok(due.is_some_and(|due| of_this_run.contains(&due)))
     }
 
@@ -184,12 +184,12 @@ impl DeliveryLoop<'_> {
 
 /// Returns when a video is tried again after its attempt of this number failed. Each pause is twice as
 /// long as the one before.
-fn next_attempt(now: Timestamp, attempt: u32, first_pause: Duration) -> i64 {
+fn next_attempt(now: Timestamp, attempt: u32, first_pause: Duration) -> Timestamp {
     if attempt >= ATTEMPTS_MAX {
         return DUE_IN_NEXT_RUN;
     }
     let pause = first_pause.saturating_mul(1 << attempt.saturating_sub(1));
-    now.as_millisecond().saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX))
+    now.checked_add(pause).unwrap_or(DUE_IN_NEXT_RUN)
 }
 
 #[cfg(test)]
@@ -201,6 +201,7 @@ mod tests {
         let first = Duration::from_secs(2);
         let pauses =
             [1, 2, 3, 4, 5].map(|attempt| next_attempt(Timestamp::UNIX_EPOCH, attempt, first));
-        assert_eq!(pauses, [2_000, 4_000, 8_000, DUE_IN_NEXT_RUN, DUE_IN_NEXT_RUN]);
+        let [one, two, three] = [2, 4, 8].map(|s| Timestamp::from_second(s).unwrap());
+        assert_eq!(pauses, [one, two, three, DUE_IN_NEXT_RUN, DUE_IN_NEXT_RUN]);
     }
 }

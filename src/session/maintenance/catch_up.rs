@@ -29,6 +29,9 @@ use crate::session::ledger_match::{LedgerMatch, MatchOverrides};
 use crate::session::locked_batch;
 use crate::session::locked_batch::{begin_run, lock_batch};
 
+/// The time of the last record of a ledger without any.
+const NO_RECORD: Timestamp = Timestamp::constant(0, 1_000_000);
+
 /// The arguments of `ledger catch-up`.
 #[derive(Clone, Debug)]
 pub(crate) struct CatchUpRequest {
@@ -196,8 +199,7 @@ impl CatchUp<'_> {
     /// Returns the time `pause` after the last moment at which a lost request can have been sent.
     fn time_after_gap(&self, pause: Duration) -> Timestamp {
         let now = self.clock.now();
-        let found_at = self.gaps.iter().map(|gap| gap.found_at).max();
-        let found_at = found_at.and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or(now);
+        let found_at = self.gaps.iter().map(|gap| gap.found_at).max().unwrap_or(now);
         let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
         found_at.min(now).saturating_add(pause).unwrap_or(Timestamp::MAX)
     }
@@ -222,8 +224,8 @@ impl CatchUp<'_> {
         }
     }
 
-    fn last_record_at(&self) -> i64 {
-        self.gaps.iter().map(|gap| gap.last_record_at).min().unwrap_or(1)
+    fn last_record_at(&self) -> Timestamp {
+        self.gaps.iter().map(|gap| gap.last_record_at).min().unwrap_or(NO_RECORD)
     }
 
     /// Stores the lost projects of an account whose batch the ledger does not have. Returns their number,

@@ -9,7 +9,6 @@
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -35,6 +34,7 @@ use crate::session::run_stop::{
     halt_cause, stop_for_error, stop_for_exit, stop_for_other_batch, stop_for_problems,
 };
 use crate::session::run_summary::{RunSummary, RunTotals};
+use crate::text::time_format::elapsed;
 
 /// Problems of a sheet that `run.json` lists.
 const PROBLEMS_MAX: usize = 20;
@@ -333,7 +333,7 @@ impl RunReport {
         let Some(mut status) = BatchStatus::read_as_holder(&ledger, batch, commands).await? else {
             return Ok(None);
         };
-        let at = self.clock.now().as_millisecond();
+        let at = self.clock.now();
         status.last_stop = stop.map(|stop| LastStop { at, stop });
         status.read_messages(&ledger).await?;
         let run_spending = match run {
@@ -356,8 +356,8 @@ impl RunReport {
         ledger: &Ledger,
         batch: BatchId,
     ) -> Result<RunTotals, LedgerError> {
-        let (started, now) = (self.started_at.as_millisecond(), self.clock.now().as_millisecond());
-        let duration = Duration::from_millis(now.saturating_sub(started).max(0).unsigned_abs());
+        let (started, now) = (self.started_at, self.clock.now());
+        let duration = elapsed(started, now);
         let videos = ledger.count_done_between(batch, started, now).await?;
         let credits = self.read(|data| Some(data.record.credits.run.estimated));
         Ok(RunTotals { videos, duration, credits: credits.unwrap_or_default() })

@@ -39,7 +39,7 @@ pub(crate) fn status_json(status: &BatchStatus) -> Value {
         },
         "tempo": status.throughput.map(|throughput| json!({
             "videos": throughput.videos,
-            "seconds": throughput.span_ms as f64 / 1000.0,
+            "seconds": throughput.span.as_millis() as f64 / 1000.0,
             "per_hour": throughput.per_hour(),
         })),
         "paused": status.batch.paused,

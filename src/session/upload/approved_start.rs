@@ -118,7 +118,7 @@ impl UploadedBatch {
         offer: &PlanOffer,
     ) -> Vec<NewAuditEntry> {
         let begins = match approval.not_before {
-            Some(time) => format!("at {}", format_local(time.as_millisecond())),
+            Some(time) => format!("at {}", format_local(time)),
             None => "at once".to_owned(),
         };
         let entry = |action, subject, end| NewAuditEntry {
@@ -165,7 +165,7 @@ impl UploadedBatch {
         ledger: &Ledger,
         clock: &Clock,
     ) -> Result<(), UploadError> {
-        let at = clock.now().as_millisecond();
+        let at = clock.now();
         let (batch, hash) = (self.name().to_owned(), hash.map(str::to_owned));
         ledger.end_starts(StartEnd { batch, hash, end, at }, None).await?;
         Ok(())
@@ -181,7 +181,7 @@ impl UploadedBatch {
                 exit.map_or_else(|| "it was killed".to_owned(), |code| format!("exit {code}"));
             let message = format!("the process ended before its run began ({exit})");
             let end = AuditEnd::without_effect(RequestOutcome::Failed, message);
-            let at = clock.now().as_millisecond();
+            let at = clock.now();
             // Without the ledger, the next approval ends it.
             let _ = ledger.end_starts(StartEnd { batch, hash, end, at }, None).await;
         });
@@ -250,7 +250,7 @@ impl UploadedBatch {
                 RequestOutcome::Expired,
                 format!("withdrawn by {}", source.requester),
             ),
-            at: source.now.as_millisecond(),
+            at: source.now,
         };
         let subject = "before its run began";
         let entry = NewAuditEntry {

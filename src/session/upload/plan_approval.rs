@@ -80,6 +80,6 @@ impl PlanApproval {
 }
 
 fn start_end(hash: &str, batch: &str, end: AuditEnd, context: SessionContext<'_>) -> StartEnd {
-    let at = context.clock.now().as_millisecond();
+    let at = context.clock.now();
     StartEnd { batch: batch.to_owned(), hash: Some(hash.to_owned()), end, at }
 }

@@ -17,7 +17,7 @@ pub(crate) enum StartProgress {
     /// It begins when another run of the batch has ended.
     WaitsForRun {
         run: i64,
-        began_at: i64,
+        began_at: Timestamp,
     },
     /// Its process plans once more.
     Begins,

@@ -673,7 +673,7 @@ impl StudioState {
             credit_subtracted: None,
             price: None,
             video_url: None,
-            created_at: Some(self.projects[project].created_at.as_millisecond()),
+            created_at: Some(self.projects[project].created_at),
         };
         page.video_url = self.projects[project].is_copy.then(|| COPY_LINK.to_owned());
         let Some(render) = render.clone() else { return page };

@@ -141,7 +141,7 @@ impl LedgerExportWriter {
                     *open = Some(Box::new(CsvTableFile { table: row.table, writer }));
                 }
                 let Some(open) = open else { return Ok(()) };
-                let cells = row.columns.iter().map(|(name, cell)| cell_text(name, cell));
+                let cells = row.columns.iter().map(|(_, cell)| cell_text(cell));
                 open.writer.write_record(cells.map(|cell| escape_formula(&cell).into_owned()))?;
                 Ok(())
             }
@@ -166,18 +166,13 @@ fn create_private_file(path: &Path) -> io::Result<File> {
     file.open(path)
 }
 
-/// Returns whether a column holds a time.
-fn is_time_column(name: &str) -> bool {
-    name == "at" || name.ends_with("_at")
-}
-
 fn row_json(row: &ExportedRow) -> Value {
     let mut fields = Map::new();
     fields.insert("table".to_owned(), json!(row.table));
     for (name, cell) in &row.columns {
         let value = match cell {
             ExportedValue::Null => Value::Null,
-            ExportedValue::Integer(at) if is_time_column(name) => json!(format_rfc3339(*at)),
+            ExportedValue::Time(at) => json!(format_rfc3339(*at)),
             ExportedValue::Integer(number) => json!(number),
             ExportedValue::Real(number) => json!(number),
             // These columns are JSON in the ledger.
@@ -193,10 +188,10 @@ fn row_json(row: &ExportedRow) -> Value {
     Value::Object(fields)
 }
 
-fn cell_text(name: &str, cell: &ExportedValue) -> String {
+fn cell_text(cell: &ExportedValue) -> String {
     match cell {
         ExportedValue::Null => String::new(),
-        ExportedValue::Integer(at) if is_time_column(name) => format_rfc3339(*at),
+        ExportedValue::Time(at) => format_rfc3339(*at),
         ExportedValue::Integer(number) => number.to_string(),
         ExportedValue::Real(number) => number.to_string(),
         ExportedValue::Text(text) => text.clone(),

@@ -99,7 +99,7 @@ async fn add_user(
         return Err(name_taken(&name));
     }
     let password_hash = read_new_password(&name)?;
-    let created_at = Clock::real().now().as_millisecond();
+    let created_at = Clock::real().now();
     let user = ConsoleUser { name: name.clone(), role, password_hash, created_at };
     if !ledger.add_console_user(user, audit_source()).await? {
         return Err(name_taken(&name));

@@ -147,7 +147,7 @@ fn overview_line(statuses: &[BatchStatus], printer: &Printer) -> (String, String
         let line = json!({ "batches": batches }).to_string();
         return (escape_json_for_terminal(&line).into_owned(), key);
     }
-    let at = format_local(Clock::real().now().as_millisecond());
+    let at = format_local(Clock::real().now());
     (format!("{at}  {key}"), key)
 }
 
@@ -271,6 +271,6 @@ fn status_line(frame: &StatusFrame, printer: &Printer) -> (String, String) {
         .throughput
         .map(describe_throughput)
         .map_or(String::new(), |text| format!("; {text}"));
-    let at = format_local(frame.now.as_millisecond());
+    let at = format_local(frame.now);
     (format!("{at}  {key}{throughput}"), key)
 }

@@ -3,6 +3,9 @@
 //! Drawn on the server, without a script. What is still to come is estimated with the price of the
 //! videos so far.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::console::page_error::PageError;
@@ -11,9 +14,10 @@ use crate::console::pages::page_parts::time;
 use crate::ledger::SpendingStep;
 use crate::session::batch_status::{BatchStatus, RunStatus};
 use crate::text::format_credits;
+use crate::text::time_format::elapsed;
 
 /// Steps over the time of the run.
-const STEPS: i64 = 60;
+const STEPS: u32 = 60;
 /// The drawing's size in its own units.
 const WIDTH: f64 = 400.0;
 const HEIGHT: f64 = 90.0;
@@ -22,8 +26,8 @@ const REQUESTS_MAX: i64 = 20_000;
 
 /// The spending of a run over its time.
 pub(super) struct BurnDown {
-    began_at: i64,
-    until: i64,
+    began_at: Timestamp,
+    until: Timestamp,
     is_live: bool,
     /// The credits spent at the end of each step.
     spent: Vec<f64>,
@@ -41,16 +45,16 @@ impl BurnDown {
         let (run, ledger) = (&last.run, &page.state.ledger);
         let is_live = status.last_run_status == Some(RunStatus::Live);
         let until = match is_live {
-            true => page.state.now().as_millisecond(),
+            true => page.state.now(),
             false => run.ended_at.unwrap_or(run.heartbeat_at),
         };
-        let step_ms = (until - run.started_at) / STEPS + 1;
+        let step = elapsed(run.started_at, until) / STEPS + Duration::from_millis(1);
         // The ledger keeps the sums of a long run.
-        let is_summed = step_ms >= SpendingStep::SPAN_MS || run.submitted <= REQUESTS_MAX;
+        let is_summed = step >= SpendingStep::SPAN || run.submitted <= REQUESTS_MAX;
         if run.submitted < 1 || !is_summed {
             return Ok(None);
         }
-        let steps = ledger.run_spending_steps(run.id, run.started_at, step_ms).await?;
+        let steps = ledger.run_spending_steps(run.id, run.started_at, step).await?;
         let spent = add_up(&steps);
         let total = spent.last().copied().unwrap_or_default();
         let to_come = status.count_waiting() as f64 * total / run.submitted.max(1) as f64;
@@ -106,7 +110,7 @@ fn add_up(steps: &[SpendingStep]) -> Vec<f64> {
         spent += steps.iter().filter(|one| one.step == step).map(|one| one.credits).sum::<f64>();
         spent
     };
-    (0..STEPS).map(sum).collect()
+    (0..i64::from(STEPS)).map(sum).collect()
 }
 
 #[cfg(test)]
@@ -119,7 +123,8 @@ mod tests {
             [SpendingStep { step: 0, credits: 1.0 }, SpendingStep { step: 59, credits: 2.0 }];
         let spent = add_up(&steps);
         assert_eq!((spent.len(), spent[0], spent[58], spent[59]), (60, 1.0, 1.0, 3.0));
-        let burn = BurnDown { began_at: 0, until: 60, is_live: true, spent, to_come: 1.0 };
+        let (began_at, until) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
+        let burn = BurnDown { began_at, until, is_live: true, spent, to_come: 1.0 };
         let points = burn.points(4.0);
         assert!(points.starts_with("0,1.0 6.7,23.0 "), "{points}");
         assert!(points.ends_with(" 400.0,67.0"), "{points}");

@@ -23,6 +23,7 @@ use crate::ledger::{BatchRow, ConsoleRole, JobState, RecentEvent, RenderingJob, 
 use crate::session::batch_headline::{BatchHeadline, HeadlineMark};
 use crate::session::batch_status::{BatchStatus, RunStatus};
 use crate::session::reports::status_json::{run_json, status_json};
+use crate::text::time_format::format_elapsed;
 use crate::text::{format_duration, pluralize};
 
 /// Recent events on the page.
@@ -188,9 +189,7 @@ fn pace(page: &PageRequest, status: &BatchStatus) -> String {
         (_, Some(_)) => per_hour,
         (_, None) => status.last_run.as_ref().map_or_else(String::new, |run| {
             let ended = run.run.ended_at.unwrap_or(run.run.heartbeat_at);
-            let ago = page.state.now().as_millisecond().saturating_sub(ended).max(0);
-            let ago = std::time::Duration::from_millis(ago.unsigned_abs());
-            format!("last run ended {} ago", format_duration(ago))
+            format!("last run ended {} ago", format_elapsed(ended, page.state.now()))
         }),
     }
 }
@@ -212,7 +211,7 @@ fn activity_section(
     renders: &[RenderingJob],
     events: &[RecentEvent],
 ) -> Markup {
-    let now_ms = page.state.now().as_millisecond();
+    let now = page.state.now();
     let links = page.links();
     html! {
         section .card aria-labelledby="h-activity" {
@@ -235,7 +234,7 @@ fn activity_section(
                     li {
                         a .key href=(links.row(batch, &event.key)) { (event.key) }
                         span { (event_text(&event.event)) }
-                        span .muted { (time_ago(event.at, now_ms)) }
+                        span .muted { (time_ago(event.at, now)) }
                     }
                 }
             }

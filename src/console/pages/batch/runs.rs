@@ -22,9 +22,8 @@ pub(super) fn section(page: &PageRequest, runs: &[(RunWithBatch, RunStatus)]) ->
 
 fn run_item(page: &PageRequest, entry: &RunWithBatch, status: RunStatus) -> Markup {
     let run = &entry.run;
-    let now_ms = page.state.now().as_millisecond();
     let lasted = match status {
-        RunStatus::Live => format_elapsed(run.started_at, now_ms),
+        RunStatus::Live => format_elapsed(run.started_at, page.state.now()),
         RunStatus::Ended(_) => {
             format_elapsed(run.started_at, run.ended_at.unwrap_or(run.heartbeat_at))
         }

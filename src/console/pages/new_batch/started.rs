@@ -89,7 +89,7 @@ fn waits_for(page: &PageRequest, batch: &str, progress: &StartProgress) -> Marku
     html! {
         @match progress {
             StartProgress::WaitsUntil(at) => {
-                "Approved. The run begins " (time(at.as_millisecond()))
+                "Approved. The run begins " (time(*at))
                 ", if the plan is still the one that was approved."
             },
             StartProgress::WaitsForRun { run, began_at } => {

@@ -3,6 +3,7 @@
 
 mod history;
 
+use jiff::Timestamp;
 use maud::{Markup, PreEscaped, html};
 
 use crate::console::layout::ConsolePage;
@@ -193,7 +194,7 @@ impl RowView<'_> {
                 @if let Some(project) = &job.project_id { dt { "project" } dd { code data-copy { (project) } } }
                 @if let Some(credits) = job.credits { dt { "credits" } dd { (credits) } }
                 @if let Some(at) = self.history.rendering_at { dt { "rendering since" } dd { (time(at)) } }
-                @if is_open && self.history.due_at > 0 { dt { "next check" } dd { (time(self.history.due_at)) } }
+                @if is_open && self.history.due_at > Timestamp::UNIX_EPOCH { dt { "next check" } dd { (time(self.history.due_at)) } }
             }
         }
     }

@@ -16,8 +16,8 @@ use crate::console::pages::page_parts::time;
 use crate::console::sign_in::secret::ConsoleSecret;
 use crate::ledger::{NewShareLink, ShareLink, StoredBatch};
 use crate::session::review::verdicts::clean_text;
-use crate::text::time_format::format_rfc3339;
-use crate::text::{format_duration, pluralize};
+use crate::text::pluralize;
+use crate::text::time_format::{format_elapsed, format_rfc3339};
 
 const LABEL_CHARS_MAX: usize = 100;
 /// How long a link lasts, in days.
@@ -58,7 +58,7 @@ pub(in crate::console) async fn create(mut page: PageRequest) -> PageResult {
     let secret = ConsoleSecret::random()
         .map_err(|_| PageError::Unavailable("the system has no randomness".to_owned()))?;
     let link = parse_link(&page, &batch, &form, &secret).await?;
-    let (label, expires_at) = (link.label.clone(), link.expires_at.as_millisecond());
+    let (label, expires_at) = (link.label.clone(), link.expires_at);
     page.state.ledger.create_share_link(batch.id, link, page.audit_source()).await?;
     let address = page.links().to(&format!("/share/{}", secret.encode()));
     let main = html! {
@@ -155,11 +155,10 @@ fn lifetime(link: &ShareLink, now: Timestamp) -> String {
     if link.revoked_at.is_some() {
         return "revoked".to_owned();
     }
-    let left_ms = link.expires_at.saturating_sub(now.as_millisecond());
-    if left_ms <= 0 {
+    if link.expires_at <= now {
         return "ended".to_owned();
     }
-    format!("ends in {}", format_duration(Duration::from_millis(left_ms.unsigned_abs())))
+    format!("ends in {}", format_elapsed(now, link.expires_at))
 }
 
 pub(in crate::console) fn link_json(link: &ShareLink) -> Value {

@@ -3,13 +3,12 @@
 //! Pure: rows in, rows out. This is the only place that decides what is stored beside the state;
 //! the schema repeats the rules as CHECK constraints and rejects anything else.
 
+use jiff::Timestamp;
+
 use crate::ledger::model::job_update::JobUpdate;
 use crate::ledger::model::outcome::{DraftStatus, SubmissionOutcome};
 use crate::ledger::model::recheck_reason::RecheckReason;
 use crate::ledger::model::state::{IllegalTransition, JobEvent, JobState, Transition, apply_event};
-
-/// Milliseconds since 1970 UTC, as stored.
-pub(in crate::ledger) type Millis = i64;
 
 /// The changeable columns of `job`.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,15 +19,15 @@ pub(in crate::ledger) struct Job {
     pub(in crate::ledger) in_sheet: bool,
     pub(in crate::ledger) version: i64,
     pub(in crate::ledger) wanted_version: i64,
-    pub(in crate::ledger) due_at: Millis,
+    pub(in crate::ledger) due_at: Timestamp,
     pub(in crate::ledger) submit_failures: i64,
     pub(in crate::ledger) rerenders: i64,
     pub(in crate::ledger) fetch_failures: i64,
     pub(in crate::ledger) polls: i64,
     pub(in crate::ledger) submission_id: Option<i64>,
-    pub(in crate::ledger) rendering_at: Option<Millis>,
+    pub(in crate::ledger) rendering_at: Option<Timestamp>,
     pub(in crate::ledger) progress: Option<f64>,
-    pub(in crate::ledger) moved_at: Option<Millis>,
+    pub(in crate::ledger) moved_at: Option<Timestamp>,
     pub(in crate::ledger) stalled: bool,
     pub(in crate::ledger) video_file: Option<String>,
     pub(in crate::ledger) cause: Option<String>,
@@ -47,13 +46,13 @@ pub(in crate::ledger) struct Submission {
     pub(in crate::ledger) exclusive_project: Option<String>,
     /// The render that the project already had before.
     pub(in crate::ledger) previous_render_identity: Option<String>,
-    pub(in crate::ledger) paid_at: Option<Millis>,
-    pub(in crate::ledger) settled_at: Option<Millis>,
+    pub(in crate::ledger) paid_at: Option<Timestamp>,
+    pub(in crate::ledger) settled_at: Option<Timestamp>,
     pub(in crate::ledger) evidence_checks: i64,
     pub(in crate::ledger) video_url: Option<String>,
     pub(in crate::ledger) credits: Option<f64>,
     /// Why it is checked although its response arrived, and since when.
-    pub(in crate::ledger) recheck: Option<(RecheckReason, Millis)>,
+    pub(in crate::ledger) recheck: Option<(RecheckReason, Timestamp)>,
     /// What AI Studios reported when it declined the request.
     pub(in crate::ledger) decline: Option<String>,
     /// Whether AI Studios sent a callback about it, which proves that it was accepted. Read only.
@@ -68,7 +67,7 @@ pub(in crate::ledger) fn apply_update(
     job: &mut Job,
     submission: &mut Submission,
     update: &JobUpdate,
-    now: Millis,
+    now: Timestamp,
 ) -> Result<Transition, IllegalTransition> {
     // A callback proves acceptance, whatever the quiet wait or the operator concluded.
     if is_refuted(job, submission, update) || is_outdated(job, submission, update) {
@@ -218,7 +217,7 @@ fn is_outdated(job: &Job, submission: &Submission, update: &JobUpdate) -> bool {
 pub(in crate::ledger) fn start_next_version(
     job: &mut Job,
     submission: &mut Submission,
-    now: Millis,
+    now: Timestamp,
 ) -> Result<Option<(JobEvent, Job)>, IllegalTransition> {
     let is_free = job.state.is_final() || job.state == JobState::Ready;
     if !is_free {
@@ -271,7 +270,7 @@ fn clear_stale_columns(job: &mut Job, update: &JobUpdate) {
 }
 
 /// A version without history: it keeps no counts and no final state of the version before it.
-fn new_version_of(version: i64, now: Millis) -> Job {
+fn new_version_of(version: i64, now: Timestamp) -> Job {
     Job {
         state: JobState::Ready,
         draft: DraftStatus::None,
@@ -294,7 +293,7 @@ fn new_version_of(version: i64, now: Millis) -> Job {
     }
 }
 
-fn update_submission(submission: &mut Submission, update: &JobUpdate, now: Millis) {
+fn update_submission(submission: &mut Submission, update: &JobUpdate, now: Timestamp) {
     let outcome = match update {
         JobUpdate::Drafted { project_id, exclusive_project, previous_render_identity } => {
             submission.project_id = Some(project_id.clone());

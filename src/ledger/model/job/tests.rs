@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use crate::ledger::model::job::*;
 use crate::ledger::model::job_update::VerifiedVideo;
 
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
 fn any_update() -> impl Strategy<Value = JobUpdate> {
     let due_at = Timestamp::UNIX_EPOCH;
     let message = || "said".to_owned();
@@ -56,7 +58,7 @@ fn any_update() -> impl Strategy<Value = JobUpdate> {
 }
 
 fn sent_job() -> (Job, Submission) {
-    let job = Job { state: JobState::Submitting, submission_id: Some(1), ..new_version_of(1, 0) };
+    let job = Job { state: JobState::Submitting, submission_id: Some(1), ..new_version_of(1, NOW) };
     let submission = Submission {
         id: 1,
         version: 1,
@@ -65,7 +67,7 @@ fn sent_job() -> (Job, Submission) {
         render_id: None,
         exclusive_project: None,
         previous_render_identity: None,
-        paid_at: Some(0),
+        paid_at: Some(NOW),
         settled_at: None,
         evidence_checks: 0,
         video_url: None,
@@ -82,10 +84,13 @@ fn submission_with_a_callback_is_never_reconciled_as_absent() {
     let (mut job, mut submission) = sent_job();
     let due_at = Timestamp::UNIX_EPOCH;
     let lost = JobUpdate::Uncertain { due_at, message: "cut".to_owned() };
-    apply_update(&mut job, &mut submission, &lost, 1).unwrap();
+    apply_update(&mut job, &mut submission, &lost, NOW).unwrap();
     submission.has_callback = true;
     let quiet = JobUpdate::ProvenAbsent { due_at, message: "no trace".to_owned() };
-    assert_eq!(apply_update(&mut job, &mut submission, &quiet, 2).unwrap(), Transition::Unchanged);
+    assert_eq!(
+        apply_update(&mut job, &mut submission, &quiet, NOW).unwrap(),
+        Transition::Unchanged
+    );
     assert_eq!(
         (job.state, submission.outcome),
         (JobState::Uncertain, SubmissionOutcome::Uncertain)
@@ -100,7 +105,7 @@ proptest! {
         let (mut job, mut submission) = sent_job();
         for update in all {
             let before = (job.clone(), submission.clone());
-            match apply_update(&mut job, &mut submission, &update, 7) {
+            match apply_update(&mut job, &mut submission, &update, NOW) {
                 Err(_) | Ok(Transition::Unchanged) => {
                     prop_assert_eq!(&before, &(job.clone(), submission.clone()));
                     continue;

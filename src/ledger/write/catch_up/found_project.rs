@@ -16,6 +16,7 @@ use crate::ledger::model::tag::Tag;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::write::catch_up::ledger_gap::mark_compared;
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::write_op::WriteOp;
@@ -127,7 +128,8 @@ struct FoundProject {
     tag: String,
     project_id: String,
     is_exported: bool,
-    last_record_at: i64,
+    #[sqlx(try_from = "StoredTime")]
+    last_record_at: Timestamp,
 }
 
 /// The adoption of found projects by the jobs of one batch.
@@ -137,8 +139,7 @@ pub(in crate::ledger) struct ProjectAdoption<'a> {
     pub(in crate::ledger) batch_name: &'a str,
     pub(in crate::ledger) mode: SubmissionMode,
     pub(in crate::ledger) tag_secret: &'a TagSecret,
-    /// Milliseconds since 1970.
-    pub(in crate::ledger) now: i64,
+    pub(in crate::ledger) now: Timestamp,
 }
 
 impl ProjectAdoption<'_> {
@@ -227,7 +228,7 @@ fn last_attempts<'j>(
 
 struct StoreFoundProjects {
     projects: Vec<TaggedProject>,
-    since: i64,
+    since: Timestamp,
     now: Timestamp,
 }
 
@@ -242,7 +243,7 @@ impl WriteOp for StoreFoundProjects {
                 json!([project.id, project.tag.first_part(), exported])
             });
             let rows = rows.collect::<Value>().to_string();
-            let binds = binds![rows, self.since, self.now.as_millisecond()];
+            let binds = binds![rows, self.since, self.now];
             stored += db.execute(&STORE_FOUND, binds).await?;
         }
         Ok(stored)
@@ -266,7 +267,7 @@ pub struct BatchComparison {
     /// How its videos are submitted.
     pub mode: SubmissionMode,
     /// The time of the last record that is certainly there.
-    pub last_record_at: i64,
+    pub last_record_at: Timestamp,
     /// Whether the project list proves what it does not show.
     pub is_conclusive: bool,
 }
@@ -284,7 +285,7 @@ impl WriteOp for CompareBatch {
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<ComparedJobs, LedgerError> {
         let BatchComparison { batch_name, mode, last_record_at, is_conclusive } = &self.comparison;
-        let (batch, run, now) = (self.batch.0, self.run, self.now.as_millisecond());
+        let (batch, run, now) = (self.batch.0, self.run, self.now);
         let (mode, tag_secret) = (*mode, &self.tag_secret);
         let adoption = ProjectAdoption { run, batch_name, mode, tag_secret, now };
         let (mut compared, mut last_id) = (ComparedJobs::default(), 0);
@@ -311,7 +312,7 @@ impl Ledger {
     pub async fn store_found_projects(
         &self,
         projects: Vec<TaggedProject>,
-        last_record_at: i64,
+        last_record_at: Timestamp,
         now: Timestamp,
     ) -> Result<u64, LedgerError> {
         let op = StoreFoundProjects { projects, since: last_record_at, now };

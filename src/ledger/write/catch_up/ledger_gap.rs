@@ -12,6 +12,7 @@ use crate::ledger::model::gap_reason::GapReason;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, Ledger};
 
@@ -69,10 +70,12 @@ static RAISE_GENERATION: Statement = Statement::new(
 pub struct LedgerGap {
     /// How it was noticed.
     pub detail: String,
-    /// The time of the last record that is certainly there, in milliseconds since 1970.
-    pub last_record_at: i64,
+    /// The time of the last record that is certainly there.
+    #[sqlx(try_from = "StoredTime")]
+    pub last_record_at: Timestamp,
     /// When it was noticed: nothing was sent later.
-    pub found_at: i64,
+    #[sqlx(try_from = "StoredTime")]
+    pub found_at: Timestamp,
 }
 
 /// Returns the error for a batch that was not compared since a gap; `None` if there is none.
@@ -112,15 +115,14 @@ pub(in crate::ledger) async fn record_gap(
 #[derive(Clone, Copy, Debug)]
 pub(in crate::ledger) struct GapFinding<'d> {
     pub(in crate::ledger) detail: &'d str,
-    /// Milliseconds since 1970.
-    pub(in crate::ledger) at: i64,
+    pub(in crate::ledger) at: Timestamp,
 }
 
 /// Records that the batch was compared since every open gap.
 pub(in crate::ledger) async fn mark_compared(
     db: &mut StoreConnection,
     batch: BatchId,
-    now: i64,
+    now: Timestamp,
 ) -> Result<(), sqlx::Error> {
     db.execute(&MARK_COMPARED, binds![batch.0, now]).await.map(drop)
 }
@@ -134,7 +136,7 @@ impl WriteOp for RecordGap {
     type Output = ();
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
-        let found = GapFinding { detail: &self.detail, at: self.now.as_millisecond() };
+        let found = GapFinding { detail: &self.detail, at: self.now };
         Ok(record_gap(db, GapReason::OlderCopy, found).await?)
     }
 }
@@ -147,7 +149,7 @@ impl WriteOp for NoticeBackup {
     type Output = ();
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
-        db.execute(&NOTICE_BACKUP, binds![self.now.as_millisecond()]).await?;
+        db.execute(&NOTICE_BACKUP, binds![self.now]).await?;
         Ok(())
     }
 }
@@ -160,7 +162,7 @@ impl WriteOp for CloseGaps {
     type Output = bool;
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<bool, LedgerError> {
-        db.execute(&CLOSE_GAPS, binds![self.now.as_millisecond()]).await?;
+        db.execute(&CLOSE_GAPS, binds![self.now]).await?;
         Ok(db.fetch_optional::<LedgerGap>(&OPEN_GAPS, binds![]).await?.is_none())
     }
 }

@@ -5,6 +5,8 @@
 //! follows the earlier render or makes the job due again. A project that rows change in place is
 //! left out, because it may show another row's render.
 
+use jiff::Timestamp;
+
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
@@ -51,12 +53,12 @@ static MARK_JOBS: Statement = Statement::new(
 pub(in crate::ledger) static STATEMENTS: &[&Statement] =
     &[&MARK_SUBMISSIONS, &INSERT_EVENTS, &MARK_JOBS];
 
-/// The jobs to check: those of `batch`, by `run`, at `now` (milliseconds since 1970).
+/// The jobs to check: those of `batch`, by `run`, at `now`.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::ledger) struct Recheck {
     pub(in crate::ledger) batch: i64,
     pub(in crate::ledger) run: i64,
-    pub(in crate::ledger) now: i64,
+    pub(in crate::ledger) now: Timestamp,
 }
 
 impl Recheck {

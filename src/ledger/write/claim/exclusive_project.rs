@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::write::claim::{ClaimedSubmission, ReadyJob};
 use crate::ledger::{BatchId, JobSelection, Ledger, LedgerError};
 
@@ -64,8 +65,7 @@ impl Ledger {
         claim: &ClaimedSubmission,
     ) -> Result<Option<Timestamp>, LedgerError> {
         let binds = binds![claim.exclusive_project.as_deref(), claim.submission.0];
-        let lost: Option<i64> = self.readers.fetch_value(&LAST_LOST_EDIT, binds).await?;
-        Ok(lost.and_then(|lost| Timestamp::from_millisecond(lost).ok()))
+        Ok(self.readers.fetch_value::<StoredTime>(&LAST_LOST_EDIT, binds).await?.into())
     }
 }
 

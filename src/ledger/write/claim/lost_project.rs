@@ -32,7 +32,7 @@ impl ClaimSubmissions {
             SubmitStep::Draft | SubmitStep::Export => SubmissionMode::TwoStep,
             SubmitStep::Create => SubmissionMode::OneStep,
         };
-        let (run, now) = (self.run.0, self.now.as_millisecond());
+        let (run, now) = (self.run.0, self.now);
         let tag_secret = &self.tag_secret;
         let adoption = ProjectAdoption { run, batch_name, mode, tag_secret, now };
         let adopted = adoption.adopt(db, &jobs).await?;

@@ -271,7 +271,7 @@ impl ClaimSubmissions {
     ) -> Result<Vec<ReadyJob>, LedgerError> {
         let selection = self.capacity.selection;
         let is_export = i64::from(step == SubmitStep::Export);
-        let mut binds = binds![self.batch.0, is_export, self.now.as_millisecond(), max];
+        let mut binds = binds![self.batch.0, is_export, self.now, max];
         if let Some(selection) = selection {
             binds.push(selection.0.into());
             return Ok(db.fetch_all(&READY_SELECTED_JOBS, binds).await?);
@@ -350,7 +350,7 @@ impl ClaimSubmissions {
         if intents.is_empty() {
             return Ok(());
         }
-        let (run, now) = (self.run.0, self.now.as_millisecond());
+        let (run, now) = (self.run.0, self.now);
         let (mode, outcome, paid_at) = match step {
             SubmitStep::Draft => (SubmissionMode::TwoStep, "drafting", None),
             SubmitStep::Export | SubmitStep::Create => (SubmissionMode::OneStep, "sent", Some(now)),
@@ -372,7 +372,7 @@ impl ClaimSubmissions {
         step: SubmitStep,
         named: &str,
     ) -> Result<(), sqlx::Error> {
-        let (run, now) = (self.run.0, self.now.as_millisecond());
+        let (run, now) = (self.run.0, self.now);
         match step {
             SubmitStep::Export => {
                 db.execute(&MARK_DRAFTS_SENT, binds![named, run, now]).await?;

@@ -152,7 +152,7 @@ impl WriteOp for BeginSample {
         let template: Option<String> = db.fetch_value(&TEMPLATE, binds![self.batch.0]).await?;
         let basis = format!("{}\n{}", template.unwrap_or_default(), self.settings);
         let basis = blake3::hash(basis.as_bytes()).to_hex().to_string();
-        let values = binds![self.batch.0, basis, self.now.as_millisecond()];
+        let values = binds![self.batch.0, basis, self.now];
         if db.execute(&SET_BASIS, values).await? > 0 {
             db.execute(&FORGET_VIDEOS, binds![self.batch.0]).await?;
         }

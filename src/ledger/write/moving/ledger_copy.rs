@@ -156,7 +156,7 @@ impl Ledger {
         let outcome = match copied {
             Ok(CopyOutcome::Copied(rows)) => {
                 let from = self.address.to_string();
-                write_move(&mut db, MoveState::Arriving, &from, now.as_millisecond()).await?;
+                write_move(&mut db, MoveState::Arriving, &from, now).await?;
                 db.commit().await?;
                 Ok(CopyOutcome::Copied(rows))
             }

@@ -74,7 +74,7 @@ pub(in crate::ledger) async fn write_move(
     db: &mut StoreConnection,
     state: MoveState,
     address: &str,
-    now: i64,
+    now: Timestamp,
 ) -> Result<(), sqlx::Error> {
     let state: &'static str = state.into();
     db.execute(&SET_MOVE, binds![state, address, now]).await.map(drop)
@@ -90,8 +90,7 @@ impl WriteOp for SetMove {
     type Output = ();
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
-        let now = self.now.as_millisecond();
-        Ok(write_move(db, self.state, &self.address, now).await?)
+        Ok(write_move(db, self.state, &self.address, self.now).await?)
     }
 }
 

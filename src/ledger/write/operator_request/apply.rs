@@ -173,7 +173,7 @@ async fn retry_set(
     request: i64,
     set: &TargetSet,
 ) -> Result<(), LedgerError> {
-    let now = run.now.as_millisecond();
+    let now = run.now;
     for &JobRange { first, last } in set.job_ranges().ranges() {
         db.execute(&RETRY_EVENTS, binds![first, last, run.run.0, now, request]).await?;
         for statement in [&RETRY_DOWNLOADS, &RETRY_SUBMISSIONS] {
@@ -193,7 +193,7 @@ async fn cancel_set(
     request: i64,
     set: &TargetSet,
 ) -> Result<(), LedgerError> {
-    let now = run.now.as_millisecond();
+    let now = run.now;
     for &JobRange { first, last } in set.job_ranges().ranges() {
         db.execute(&CANCEL_DRAFTS, binds![first, last, now]).await?;
         db.execute(&CANCEL_EVENTS, binds![first, last, run.run.0, now, request]).await?;

@@ -22,6 +22,7 @@ use crate::ledger::read::target_set::{TargetSet, evaluate_target_set, read_job_k
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::operator_request::apply::{Application, apply_action};
 use crate::ledger::write::operator_request::record::{
@@ -177,7 +178,8 @@ struct OpenRequest {
     jobs: String,
     set_hash: String,
     is_bound: bool,
-    expires_at: i64,
+    #[sqlx(try_from = "StoredTime")]
+    expires_at: Timestamp,
 }
 
 /// A request that was carried out, and the jobs that it changed.
@@ -222,7 +224,7 @@ impl CarryOutRequest {
         db: &mut StoreConnection,
         open: &OpenRequest,
     ) -> Result<Application, LedgerError> {
-        if open.expires_at <= self.run.now.as_millisecond() {
+        if open.expires_at <= self.run.now {
             return Ok(Application::without_change(RequestOutcome::Expired, EXPIRED_MESSAGE));
         }
         let action = OperatorAction::parse(&open.action)
@@ -266,7 +268,7 @@ impl WriteOp for WithdrawRequest {
     type Output = OperatorRequest;
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<OperatorRequest, LedgerError> {
-        let binds = binds![self.id, self.now.as_millisecond(), &self.message];
+        let binds = binds![self.id, self.now, &self.message];
         db.execute(&WITHDRAW, binds).await?;
         load_request(db, self.id, self.now).await
     }
@@ -281,7 +283,7 @@ impl WriteOp for ExpireRequests {
     type Output = u64;
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<u64, LedgerError> {
-        let binds = binds![self.batch.0, self.now.as_millisecond(), EXPIRED_MESSAGE];
+        let binds = binds![self.batch.0, self.now, EXPIRED_MESSAGE];
         Ok(db.execute(&EXPIRE, binds).await?)
     }
 }

@@ -78,8 +78,8 @@ pub(super) async fn insert_request(
         &request.requester,
         request.reason.as_deref().filter(|reason| !reason.is_empty()),
         request.token.as_deref(),
-        now.as_millisecond(),
-        expires_at.as_millisecond(),
+        now,
+        expires_at,
     ];
     Ok(db.fetch_value(&INSERT, binds).await?)
 }
@@ -112,7 +112,7 @@ pub(super) async fn end_request(
 ) -> Result<(), LedgerError> {
     let RequestEnd { outcome, message, run, now } = end;
     let run = run.map(|run| run.0);
-    let binds = binds![id, now.as_millisecond(), outcome.as_str(), message, run];
+    let binds = binds![id, *now, outcome.as_str(), message, run];
     db.execute(&END, binds).await?;
     Ok(())
 }

@@ -17,6 +17,7 @@ use crate::ledger::model::state::{JobState, Transition};
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::write::catch_up::ledger_gap::gap_as_cause;
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::record::write::{EvaluatedUpdate, RecordedEvent};
@@ -121,7 +122,7 @@ impl RecordUpdate {
         let was_paid = before.paid_at.is_some();
         // Whether it was paid for was settled before.
         let is_retried = matches!(before.recheck, Some((RecheckReason::Retried, _)));
-        let now = self.now.as_millisecond();
+        let now = self.now;
         let transition = apply_update(&mut job, &mut submission, &self.update, now)?;
         let Transition::Moved(reached) = transition else {
             return Ok((RecordedUpdate { transition, state: job.state }, None));
@@ -163,15 +164,18 @@ struct LoadedRows {
     in_sheet: bool,
     version: i64,
     wanted_version: i64,
-    due_at: i64,
+    #[sqlx(try_from = "StoredTime")]
+    due_at: Timestamp,
     submit_failures: i64,
     rerenders: i64,
     fetch_failures: i64,
     polls: i64,
     submission_id: Option<i64>,
-    rendering_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    rendering_at: Option<Timestamp>,
     progress: Option<f64>,
-    moved_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    moved_at: Option<Timestamp>,
     stalled: bool,
     video_file: Option<String>,
     cause: Option<String>,
@@ -183,13 +187,16 @@ struct LoadedRows {
     render_id: Option<String>,
     subject: Option<String>,
     mark: Option<String>,
-    paid_at: Option<i64>,
-    settled_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    paid_at: Option<Timestamp>,
+    #[sqlx(try_from = "StoredTime")]
+    settled_at: Option<Timestamp>,
     looks: i64,
     video_url: Option<String>,
     credits: Option<f64>,
     recheck: Option<RecheckReason>,
-    recheck_since: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    recheck_since: Option<Timestamp>,
     decline: Option<String>,
     called_about: bool,
 }

@@ -1,6 +1,8 @@
 //! Writing an evaluated update: the job, its submission, the video and the event. Nothing is decided
 //! here, except whether an earlier version's video can be used again.
 
+use jiff::Timestamp;
+
 use crate::ledger::model::job::{Job, Submission};
 use crate::ledger::model::job_update::VerifiedVideo;
 use crate::ledger::model::state::{JobEvent, JobState};
@@ -13,8 +15,7 @@ use crate::ledger::write::record::truncate_detail;
 pub(super) struct EvaluatedUpdate<'u> {
     pub(super) job_id: i64,
     pub(super) run: i64,
-    /// Milliseconds since 1970.
-    pub(super) now: i64,
+    pub(super) now: Timestamp,
     pub(super) job: Job,
     pub(super) submission: Submission,
     /// Most polls change the job alone.

@@ -67,7 +67,7 @@ impl StagedSheet {
                 self.db.execute(&LOCK_JOB_IDS, binds![]).await?;
             }
         }
-        let written = self.write_plan(counts, now.as_millisecond()).await;
+        let written = self.write_plan(counts, now).await;
         let ended = match &written {
             Ok(_) => self.db.commit().await,
             Err(_) => self.db.rollback().await,
@@ -90,7 +90,11 @@ impl StagedSheet {
         }
     }
 
-    async fn write_plan(&mut self, counts: &PlanCounts, now: i64) -> Result<i64, sqlx::Error> {
+    async fn write_plan(
+        &mut self,
+        counts: &PlanCounts,
+        now: Timestamp,
+    ) -> Result<i64, sqlx::Error> {
         let batch = self.write_header(now).await?;
         let first_job: i64 = self.db.fetch_value(&NEXT_JOB_ID, binds![]).await?;
         let only_layout: Option<i64> = self.db.fetch_value(&ONLY_LAYOUT, binds![]).await?;
@@ -131,7 +135,7 @@ impl StagedSheet {
         Ok(Some(id))
     }
 
-    async fn write_header(&mut self, now: i64) -> Result<i64, sqlx::Error> {
+    async fn write_header(&mut self, now: Timestamp) -> Result<i64, sqlx::Error> {
         let header = &self.header;
         let template = binds![&header.template_hash, &header.template];
         self.db.execute(&INSERT_TEMPLATE, template).await?;

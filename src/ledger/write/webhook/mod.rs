@@ -9,14 +9,14 @@
 mod report;
 mod secret;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::model::job::Millis;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::webhook::report::merge_callback;
 use crate::ledger::write::write_op::WriteOp;
@@ -26,7 +26,7 @@ pub use crate::ledger::write::webhook::report::{CallbackReport, ReceivedCallback
 pub use crate::ledger::write::webhook::secret::WebhookSecret;
 
 /// A self-test whose callback did not arrive is deleted after this time.
-const SELF_TEST_TTL: Millis = 3_600_000;
+const SELF_TEST_TTL: SignedDuration = SignedDuration::from_hours(1);
 
 /// The subject of a callback.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,9 +116,12 @@ struct CallbackTarget {
     key: Option<String>,
     state: Option<String>,
     outcome: Option<String>,
-    first_at: Option<i64>,
-    at: Option<i64>,
-    look_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    first_at: Option<Timestamp>,
+    #[sqlx(try_from = "StoredTime")]
+    at: Option<Timestamp>,
+    #[sqlx(try_from = "StoredTime")]
+    look_at: Option<Timestamp>,
     progress: Option<f64>,
     task: Option<String>,
     other_task: Option<String>,
@@ -165,7 +168,7 @@ impl CallbackTarget {
 struct RecordCallback {
     secret_hash: String,
     callback: ReceivedCallback,
-    now: Millis,
+    now: Timestamp,
 }
 
 impl WriteOp for RecordCallback {
@@ -220,7 +223,7 @@ pub(in crate::ledger) async fn insert_addresses(
     }
     let row = |address: &CallbackAddress| json!([address.secret_hash, address.submission.0]);
     let named = addresses.iter().map(row).collect::<serde_json::Value>().to_string();
-    db.execute(&INSERT_ADDRESSES, binds![named, now.as_millisecond()]).await?;
+    db.execute(&INSERT_ADDRESSES, binds![named, now]).await?;
     Ok(())
 }
 
@@ -228,7 +231,7 @@ struct ExpectCallback {
     secret_hash: String,
     /// `None` for a self-test.
     submission: Option<i64>,
-    now: Millis,
+    now: Timestamp,
 }
 
 impl WriteOp for ExpectCallback {
@@ -262,7 +265,7 @@ impl Ledger {
         callback: ReceivedCallback,
         now: Timestamp,
     ) -> Result<CallbackEffect, LedgerError> {
-        let (hash, now) = (secret.hash(), now.as_millisecond());
+        let hash = secret.hash();
         let known: Option<CallbackTarget> =
             self.readers.fetch_optional(&FIND_TARGET, binds![&hash]).await?;
         match known {
@@ -294,8 +297,8 @@ impl Ledger {
         secret: &WebhookSecret,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        let (hash, now) = (secret.hash(), now.as_millisecond());
-        self.writer.execute(ExpectCallback { secret_hash: hash, submission: None, now }).await
+        let secret_hash = secret.hash();
+        self.writer.execute(ExpectCallback { secret_hash, submission: None, now }).await
     }
 
     /// Deletes the address of a self-test. Returns whether its callback arrived.
@@ -311,7 +314,7 @@ impl BatchLease {
         &self,
         job: crate::ledger::JobId,
         submission: SubmissionId,
-        at: i64,
+        at: Timestamp,
     ) -> Result<(), LedgerError> {
         self.ledger
             .writer
@@ -326,18 +329,15 @@ impl BatchLease {
         secret: &WebhookSecret,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        let (hash, now) = (secret.hash(), now.as_millisecond());
-        self.ledger
-            .writer
-            .execute(ExpectCallback { secret_hash: hash, submission: Some(submission.0), now })
-            .await
+        let (secret_hash, submission) = (secret.hash(), Some(submission.0));
+        self.ledger.writer.execute(ExpectCallback { secret_hash, submission, now }).await
     }
 }
 
 struct BringCheckForward {
     job: i64,
     submission: i64,
-    at: Millis,
+    at: Timestamp,
 }
 
 impl WriteOp for BringCheckForward {

@@ -3,14 +3,16 @@
 //! Invariants: a repeated callback changes nothing, and any number of callbacks triggers at most
 //! one check in five seconds.
 
-use crate::ledger::model::job::Millis;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::ledger::store::stored_time::StoredTime;
 
 /// The minimum time between two checks that callbacks trigger.
-const CHECK_INTERVAL: Millis = 5_000;
+const CHECK_INTERVAL: SignedDuration = SignedDuration::from_secs(5);
 /// The same for callbacks without progress: they may arrive for every percent.
-const VAGUE_CHECK_INTERVAL: Millis = 60_000;
+const VAGUE_CHECK_INTERVAL: SignedDuration = SignedDuration::from_secs(60);
 /// The precision with which the time of the last callback is stored.
-const REPEAT_INTERVAL: Millis = 60_000;
+const REPEAT_INTERVAL: SignedDuration = SignedDuration::from_secs(60);
 
 /// The facts in one callback.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,11 +31,14 @@ pub struct ReceivedCallback {
 #[derive(Clone, Debug, Default, PartialEq, sqlx::FromRow)]
 pub struct CallbackReport {
     /// The time of the first callback.
-    pub first_at: i64,
+    #[sqlx(try_from = "StoredTime")]
+    pub first_at: Timestamp,
     /// The time of the last callback, to the minute.
-    pub at: i64,
+    #[sqlx(try_from = "StoredTime")]
+    pub at: Timestamp,
     /// The time of the check that the callbacks triggered.
-    pub look_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    pub look_at: Option<Timestamp>,
     /// The highest reported progress, in whole percent.
     pub progress: Option<f64>,
     /// The id of the render task at AI Studios.
@@ -49,7 +54,7 @@ pub(in crate::ledger) fn merge_callback(
     before: Option<CallbackReport>,
     callback: &ReceivedCallback,
     is_uncertain: bool,
-    now: Millis,
+    now: Timestamp,
 ) -> Option<CallbackReport> {
     let is_first = before.is_none();
     let before =
@@ -75,12 +80,12 @@ pub(in crate::ledger) fn merge_callback(
         report.look_at = Some(match before.look_at {
             // A check that a callback without progress triggered must not delay the one for the
             // end.
-            Some(look_at) if look_at > now => look_at.min(now.saturating_add(pause)),
-            Some(look_at) => now.max(look_at.saturating_add(pause)),
+            Some(look_at) if look_at > now => look_at.min(now + pause),
+            Some(look_at) => now.max(look_at + pause),
             None => now,
         });
     }
-    let is_new = is_first || report != before || now.saturating_sub(before.at) >= REPEAT_INTERVAL;
+    let is_new = is_first || report != before || now.duration_since(before.at) >= REPEAT_INTERVAL;
     // A clock that was set back must not make the last callback older than the first.
     report.at = now.max(before.first_at);
     is_new.then_some(report)
@@ -91,6 +96,10 @@ mod tests {
     use proptest::prelude::*;
 
     use crate::ledger::write::webhook::report::*;
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millisecond(ms).unwrap()
+    }
 
     fn final_callback() -> ReceivedCallback {
         ReceivedCallback {
@@ -107,26 +116,30 @@ mod tests {
 
     #[test]
     fn end_of_a_render_triggers_a_check_at_once_and_the_next_after_five_seconds() {
-        let first = merge_callback(None, &final_callback(), false, 1000).unwrap();
-        assert_eq!(first.look_at, Some(1000));
-        let second = merge_callback(Some(first.clone()), &final_callback(), false, 1001).unwrap();
-        assert_eq!(second.look_at, Some(6000));
+        let first = merge_callback(None, &final_callback(), false, at(1000)).unwrap();
+        assert_eq!(first.look_at, Some(at(1000)));
+        let second =
+            merge_callback(Some(first.clone()), &final_callback(), false, at(1001)).unwrap();
+        assert_eq!(second.look_at, Some(at(6000)));
         assert_eq!(
-            merge_callback(Some(second.clone()), &final_callback(), false, 1002),
+            merge_callback(Some(second.clone()), &final_callback(), false, at(1002)),
             None,
             "it is coming"
         );
-        let third = merge_callback(Some(second), &final_callback(), false, 30_000).unwrap();
-        assert_eq!(third.look_at, Some(30_000));
+        let third = merge_callback(Some(second), &final_callback(), false, at(30_000)).unwrap();
+        assert_eq!(third.look_at, Some(at(30_000)));
     }
 
     #[test]
     fn progress_triggers_no_check_unless_the_request_is_uncertain() {
-        assert_eq!(merge_callback(None, &callback_at(25.0), false, 7).unwrap().look_at, None);
-        assert_eq!(merge_callback(None, &callback_at(25.0), true, 7).unwrap().look_at, Some(7));
-        let known = merge_callback(None, &callback_at(25.0), true, 7).unwrap();
-        let next = merge_callback(Some(known), &callback_at(50.0), true, 9).unwrap();
-        assert_eq!((next.look_at, next.progress), (Some(7), Some(50.0)));
+        assert_eq!(merge_callback(None, &callback_at(25.0), false, at(7)).unwrap().look_at, None);
+        assert_eq!(
+            merge_callback(None, &callback_at(25.0), true, at(7)).unwrap().look_at,
+            Some(at(7))
+        );
+        let known = merge_callback(None, &callback_at(25.0), true, at(7)).unwrap();
+        let next = merge_callback(Some(known), &callback_at(50.0), true, at(9)).unwrap();
+        assert_eq!((next.look_at, next.progress), (Some(at(7)), Some(50.0)));
     }
 
     #[test]
@@ -136,14 +149,14 @@ mod tests {
             credits: Some(credits),
             ..final_callback()
         };
-        let first = merge_callback(None, &task("t1", 2.0), false, 0).unwrap();
-        let second = merge_callback(Some(first), &task("t2", 900.0), false, 1).unwrap();
+        let first = merge_callback(None, &task("t1", 2.0), false, at(0)).unwrap();
+        let second = merge_callback(Some(first), &task("t2", 900.0), false, at(1)).unwrap();
         assert_eq!(second.credits, Some(2.0));
         assert_eq!(
             (second.task.as_deref(), second.other_task.as_deref()),
             (Some("t1"), Some("t2"))
         );
-        assert_eq!(merge_callback(Some(second), &task("t3", 1.0), false, 2), None);
+        assert_eq!(merge_callback(Some(second), &task("t3", 1.0), false, at(2)), None);
     }
 
     proptest! {
@@ -152,17 +165,17 @@ mod tests {
         fn any_number_of_callbacks_triggers_one_check_in_five_seconds(
             calls in prop::collection::vec((0..2000_i64, any::<bool>(), prop::option::of(0.0..100.0)), 1..200),
         ) {
-            let (mut report, mut now): (Option<CallbackReport>, _) = (None, 0);
+            let (mut report, mut now): (Option<CallbackReport>, _) = (None, at(0));
             let mut looks = Vec::new();
             for (pause, ended, progress) in calls {
-                now += pause;
+                now += SignedDuration::from_millis(pause);
                 let wanted = report.as_ref().and_then(|report| report.look_at);
                 looks.extend(wanted.filter(|look_at| *look_at <= now));
                 let call = ReceivedCallback { progress, ended, ..ReceivedCallback::default() };
                 report = merge_callback(report.clone(), &call, true, now).or(report);
             }
             looks.dedup();
-            prop_assert!(looks.windows(2).all(|two| two[1] - two[0] >= CHECK_INTERVAL), "{looks:?}");
+            prop_assert!(looks.windows(2).all(|two| two[1].duration_since(two[0]) >= CHECK_INTERVAL), "{looks:?}");
             // The end of the render is checked in time, whatever arrived before.
             let last = merge_callback(report.clone(), &final_callback(), true, now).or(report).unwrap();
             prop_assert!(last.look_at.unwrap() <= now + CHECK_INTERVAL);
