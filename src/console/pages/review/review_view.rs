@@ -53,7 +53,7 @@ pub(in crate::console) struct ReviewView {
 
 /// What the page shows of the videos.
 enum ReviewContent {
-    Grid(GridPage),
+    Grid(Box<GridPage>),
     Player(Box<PlayerPage>),
 }
 
@@ -89,7 +89,7 @@ impl ReviewView {
                 let next = source.first(filter.show, next).await?;
                 ReviewContent::Player(Box::new(PlayerPage { item, before, next }))
             }
-            None => ReviewContent::Grid(GridPage::read(&source, &filter).await?),
+            None => ReviewContent::Grid(Box::new(GridPage::read(&source, &filter).await?)),
         };
         Ok(Self {
             batch_name: batch.name.clone(),
@@ -114,9 +114,9 @@ impl ReviewView {
     pub(in crate::console) fn neighbour_addresses(&self) -> (Option<String>, Option<String>) {
         let show = self.filter.show;
         match &self.content {
-            ReviewContent::Grid(GridPage { earlier, later, .. }) => {
+            ReviewContent::Grid(page) => {
                 let address = |start| self.page_address(start);
-                (earlier.map(address), later.map(address))
+                (page.earlier.map(address), page.later.map(address))
             }
             ReviewContent::Player(page) => {
                 let address = |item: &ReviewItem| self.address_of(show, Some(&item.key));
