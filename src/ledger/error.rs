@@ -212,6 +212,9 @@ impl From<sqlx::Error> for LedgerError {
             tracing::debug!(error = ?source, "the ledger's server");
             return Self::from(fault);
         }
+        if let sqlx::Error::ColumnDecode { index, source } = &source {
+            return Self::Corrupt(format!("{index}: {source}"));
+        }
         let code = source
             .as_database_error()
             .and_then(sqlx::error::DatabaseError::code)

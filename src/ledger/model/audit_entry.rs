@@ -1,12 +1,14 @@
 //! Entries of the audit trail that are no request to a run: who did what, when and why, and what came
 //! of it.
 //!
-//! Plain data.
+//! Plain data; an entry is decoded as it is stored.
 
 use jiff::Timestamp;
 use strum::{EnumString, IntoStaticStr};
 
 use crate::ledger::model::operator_request::RequestOutcome;
+use crate::ledger::store::decode_column::{decode_column, parse_stored};
+use crate::ledger::store::stored_time::StoredTime;
 
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
@@ -40,15 +42,12 @@ pub enum AuditAction {
     Verdict,
 }
 
+decode_column!(AuditAction, String, parse_stored);
+
 impl AuditAction {
     /// Returns its text in the ledger and in JSON.
     pub fn as_str(self) -> &'static str {
         self.into()
-    }
-
-    /// Returns the action with this text.
-    pub fn parse(text: &str) -> Option<Self> {
-        text.parse().ok()
     }
 }
 
@@ -131,7 +130,7 @@ impl NewAuditEntry {
 }
 
 /// A recorded entry.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 pub struct AuditEntry {
     /// What was done.
     pub action: AuditAction,
@@ -150,14 +149,17 @@ pub struct AuditEntry {
     /// Why.
     pub reason: Option<String>,
     /// When.
+    #[sqlx(try_from = "StoredTime")]
     pub at: Timestamp,
     /// The run that began.
     pub run_id: Option<i64>,
     /// When it ended.
+    #[sqlx(try_from = "StoredTime")]
     pub done_at: Option<Timestamp>,
     /// How it ended; `None` while it waits.
     pub outcome: Option<RequestOutcome>,
     /// What happened, in one sentence.
+    #[sqlx(rename = "words")]
     pub message: Option<String>,
 }
 

@@ -2,6 +2,8 @@
 
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
+use crate::ledger::store::decode_column::{decode_column, parse_stored};
+
 /// The role of a user of the console.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumString, IntoStaticStr, VariantArray,
@@ -15,6 +17,8 @@ pub enum ConsoleRole {
     /// Acts on batches as well, which may cost money.
     Operator,
 }
+
+decode_column!(ConsoleRole, String, parse_stored);
 
 impl ConsoleRole {
     /// Every role, the least one first.

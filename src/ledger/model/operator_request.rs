@@ -9,6 +9,7 @@ use strum::{EnumString, IntoStaticStr};
 use crate::ledger::model::job_ranges::JobRanges;
 use crate::ledger::model::job_update::JobUpdate;
 use crate::ledger::model::state::JobState;
+use crate::ledger::store::decode_column::{decode_column, parse_stored};
 use crate::ledger::write::staging::JobSelection;
 
 /// The kind of action that an operator requests.
@@ -213,6 +214,8 @@ pub enum RequestOutcome {
     /// No run carried it out in time, or its requester withdrew it.
     Expired,
 }
+
+decode_column!(RequestOutcome, String, parse_stored);
 
 impl RequestOutcome {
     /// Returns its text in the ledger and in JSON.

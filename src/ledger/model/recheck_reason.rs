@@ -6,7 +6,7 @@
 
 use strum::{EnumString, IntoStaticStr};
 
-use crate::ledger::store::decode_column::decode_column;
+use crate::ledger::store::decode_column::{decode_column, parse_stored};
 
 /// The reason for the check. Without one, the response was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
@@ -37,4 +37,4 @@ impl RecheckReason {
     }
 }
 
-decode_column!(RecheckReason, String, |text: String| text.parse::<RecheckReason>());
+decode_column!(RecheckReason, String, parse_stored);

@@ -2,7 +2,7 @@
 
 use strum::{EnumString, IntoStaticStr};
 
-use crate::ledger::store::decode_column::decode_column;
+use crate::ledger::store::decode_column::{decode_column, parse_stored};
 
 /// The end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
@@ -29,4 +29,4 @@ impl RunEnding {
     }
 }
 
-decode_column!(RunEnding, String, |text: String| text.parse::<RunEnding>());
+decode_column!(RunEnding, String, parse_stored);

@@ -1,15 +1,10 @@
 //! The audit trail but for the requests to runs: recorded entries and verdicts, of a batch, of all, or of
 //! one job. Reads only.
 
-use jiff::Timestamp;
-use sqlx::FromRow;
-
 use crate::ledger::error::LedgerError;
-use crate::ledger::model::audit_entry::{AuditAction, AuditEntry};
-use crate::ledger::model::operator_request::RequestOutcome;
+use crate::ledger::model::audit_entry::AuditEntry;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::statement::Statement;
-use crate::ledger::store::stored_time::StoredTime;
 use crate::ledger::{Ledger, StoredBatch};
 
 /// The columns of an entry.
@@ -80,53 +75,6 @@ static LAST_START: Statement = Statement::new(concat!(
     " from audit_entry where batch = $1 and action = 'start' order by id desc limit 1"
 ));
 
-/// An entry as it is stored.
-#[derive(Debug, FromRow)]
-struct StoredEntry {
-    batch: Option<String>,
-    key: Option<String>,
-    action: String,
-    subject: String,
-    hash: Option<String>,
-    credits: Option<f64>,
-    requester: String,
-    reason: Option<String>,
-    #[sqlx(try_from = "StoredTime")]
-    at: Timestamp,
-    run_id: Option<i64>,
-    #[sqlx(try_from = "StoredTime")]
-    done_at: Option<Timestamp>,
-    outcome: Option<String>,
-    words: Option<String>,
-}
-
-impl StoredEntry {
-    fn into_entry(self) -> Result<AuditEntry, LedgerError> {
-        let unknown =
-            |text: &str| LedgerError::Corrupt(format!("`{text}` is no entry of the audit trail"));
-        let action = AuditAction::parse(&self.action).ok_or_else(|| unknown(&self.action))?;
-        let outcome = match self.outcome.as_deref() {
-            Some(text) => Some(RequestOutcome::parse(text).ok_or_else(|| unknown(text))?),
-            None => None,
-        };
-        Ok(AuditEntry {
-            action,
-            subject: self.subject,
-            batch: self.batch,
-            key: self.key,
-            hash: self.hash,
-            credits: self.credits,
-            requester: self.requester,
-            reason: self.reason,
-            at: self.at,
-            run_id: self.run_id,
-            done_at: self.done_at,
-            outcome,
-            message: self.words,
-        })
-    }
-}
-
 impl Ledger {
     /// Returns the last `max` entries and verdicts of one batch or of all, latest first.
     pub async fn audit_entries(
@@ -134,14 +82,14 @@ impl Ledger {
         batch: Option<&StoredBatch>,
         max: u32,
     ) -> Result<Vec<AuditEntry>, LedgerError> {
-        let stored: Vec<StoredEntry> = match batch {
+        let found = match batch {
             Some(batch) => {
                 let values = binds![max, &batch.name, batch.id.0];
-                self.readers.fetch_all(&OF_BATCH, values).await?
+                self.readers.fetch_all(&OF_BATCH, values).await
             }
-            None => self.readers.fetch_all(&ALL, binds![max]).await?,
+            None => self.readers.fetch_all(&ALL, binds![max]).await,
         };
-        stored.into_iter().map(StoredEntry::into_entry).collect()
+        Ok(found?)
     }
 
     /// Returns the entries and verdicts about a job, oldest first.
@@ -151,14 +99,11 @@ impl Ledger {
         key: &str,
     ) -> Result<Vec<AuditEntry>, LedgerError> {
         let values = binds![&batch.name, batch.id.0, key];
-        let stored: Vec<StoredEntry> = self.readers.fetch_all(&OF_JOB, values).await?;
-        stored.into_iter().map(StoredEntry::into_entry).collect()
+        Ok(self.readers.fetch_all(&OF_JOB, values).await?)
     }
 
     /// Returns the last start of an approved run of a batch, which the ledger may not know yet.
     pub async fn last_start(&self, batch: &str) -> Result<Option<AuditEntry>, LedgerError> {
-        let stored: Option<StoredEntry> =
-            self.readers.fetch_optional(&LAST_START, binds![batch]).await?;
-        stored.map(StoredEntry::into_entry).transpose()
+        Ok(self.readers.fetch_optional(&LAST_START, binds![batch]).await?)
     }
 }

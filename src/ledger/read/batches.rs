@@ -56,7 +56,8 @@ pub struct StoredBatch {
     /// The id of the mapping of the last plan.
     pub layout_id: Option<i64>,
     /// When it was last planned.
-    pub planned_at: Option<i64>,
+    #[sqlx(try_from = "StoredTime")]
+    pub planned_at: Option<Timestamp>,
 }
 
 /// The headings of a sheet and the mapping of its cells to fields, both as JSON.

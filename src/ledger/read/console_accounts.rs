@@ -14,7 +14,7 @@ use crate::ledger::store::statement::Statement;
 use crate::ledger::store::stored_time::StoredTime;
 
 /// A user of the console.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, FromRow)]
 pub struct ConsoleUser {
     /// The name that is typed to sign in.
     pub name: String,
@@ -23,11 +23,12 @@ pub struct ConsoleUser {
     /// The Argon2id hash of the password, with its parameters and salt.
     pub password_hash: String,
     /// When the user was added.
+    #[sqlx(try_from = "StoredTime")]
     pub created_at: Timestamp,
 }
 
 /// A browser that is signed in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, FromRow)]
 pub struct ConsoleSession {
     /// The hash of the secret in its cookie.
     pub token_hash: String,
@@ -36,32 +37,13 @@ pub struct ConsoleSession {
     /// The user's role now; that of an operator for the link.
     pub role: ConsoleRole,
     /// When it signed in.
+    #[sqlx(try_from = "StoredTime")]
     pub created_at: Timestamp,
     /// Its last request, to a few minutes.
+    #[sqlx(try_from = "StoredTime")]
     pub used_at: Timestamp,
     /// How the browser calls itself.
     pub browser: String,
-}
-
-#[derive(FromRow)]
-struct StoredUser {
-    name: String,
-    role: String,
-    password_hash: String,
-    #[sqlx(try_from = "StoredTime")]
-    created_at: Timestamp,
-}
-
-#[derive(FromRow)]
-struct StoredSession {
-    token_hash: String,
-    user_name: Option<String>,
-    role: Option<String>,
-    #[sqlx(try_from = "StoredTime")]
-    created_at: Timestamp,
-    #[sqlx(try_from = "StoredTime")]
-    used_at: Timestamp,
-    browser: String,
 }
 
 static USERS: Statement = Statement::new(
@@ -76,14 +58,16 @@ static USER: Statement = Statement::new(
 
 static SESSION: Statement = Statement::new(
     "-- ledger::console_session
-    select s.token_hash, s.user_name, u.role, s.created_at, s.used_at, s.browser
+    select s.token_hash, s.user_name, coalesce(u.role, 'operator') as role,
+        s.created_at, s.used_at, s.browser
     from console_session s left join console_user u on u.name = s.user_name
     where s.token_hash = $1",
 );
 
 static SESSIONS: Statement = Statement::new(
     "-- ledger::console_sessions
-    select s.token_hash, s.user_name, u.role, s.created_at, s.used_at, s.browser
+    select s.token_hash, s.user_name, coalesce(u.role, 'operator') as role,
+        s.created_at, s.used_at, s.browser
     from console_session s left join console_user u on u.name = s.user_name
     order by s.used_at desc",
 );
@@ -91,14 +75,12 @@ static SESSIONS: Statement = Statement::new(
 impl Ledger {
     /// Returns the users of the console by name.
     pub async fn console_users(&self) -> Result<Vec<ConsoleUser>, LedgerError> {
-        let users: Vec<StoredUser> = self.readers.fetch_all(&USERS, Vec::new()).await?;
-        users.into_iter().map(ConsoleUser::try_from).collect()
+        Ok(self.readers.fetch_all(&USERS, Vec::new()).await?)
     }
 
     /// Returns a user of the console.
     pub async fn console_user(&self, name: &str) -> Result<Option<ConsoleUser>, LedgerError> {
-        let user: Option<StoredUser> = self.readers.fetch_optional(&USER, binds![name]).await?;
-        user.map(ConsoleUser::try_from).transpose()
+        Ok(self.readers.fetch_optional(&USER, binds![name]).await?)
     }
 
     /// Returns the session with this hash of its secret.
@@ -106,51 +88,11 @@ impl Ledger {
         &self,
         token_hash: &str,
     ) -> Result<Option<ConsoleSession>, LedgerError> {
-        let session: Option<StoredSession> =
-            self.readers.fetch_optional(&SESSION, binds![token_hash]).await?;
-        session.map(ConsoleSession::try_from).transpose()
+        Ok(self.readers.fetch_optional(&SESSION, binds![token_hash]).await?)
     }
 
     /// Returns every session, the most recently used first.
     pub async fn console_sessions(&self) -> Result<Vec<ConsoleSession>, LedgerError> {
-        let sessions: Vec<StoredSession> = self.readers.fetch_all(&SESSIONS, Vec::new()).await?;
-        sessions.into_iter().map(ConsoleSession::try_from).collect()
-    }
-}
-
-fn parse_role(text: &str) -> Result<ConsoleRole, LedgerError> {
-    ConsoleRole::parse(text)
-        .ok_or_else(|| LedgerError::Corrupt(format!("a console user with the role `{text}`")))
-}
-
-impl TryFrom<StoredUser> for ConsoleUser {
-    type Error = LedgerError;
-
-    fn try_from(user: StoredUser) -> Result<Self, LedgerError> {
-        Ok(Self {
-            role: parse_role(&user.role)?,
-            name: user.name,
-            password_hash: user.password_hash,
-            created_at: user.created_at,
-        })
-    }
-}
-
-impl TryFrom<StoredSession> for ConsoleSession {
-    type Error = LedgerError;
-
-    fn try_from(session: StoredSession) -> Result<Self, LedgerError> {
-        let role = match &session.role {
-            Some(role) => parse_role(role)?,
-            None => ConsoleRole::Operator,
-        };
-        Ok(Self {
-            token_hash: session.token_hash,
-            user_name: session.user_name,
-            role,
-            created_at: session.created_at,
-            used_at: session.used_at,
-            browser: session.browser,
-        })
+        Ok(self.readers.fetch_all(&SESSIONS, Vec::new()).await?)
     }
 }

@@ -2,6 +2,13 @@
 //!
 //! A stored value that this version does not know is an error of its row, never a guess.
 
+use std::str::FromStr;
+
+/// Parses a stored text.
+pub(in crate::ledger) fn parse_stored<T: FromStr>(text: String) -> Result<T, String> {
+    text.parse().map_err(|_| format!("`{text}` is unknown to this version"))
+}
+
 /// Decodes a type from a column of type `$column`, with a function whose error displays what is wrong.
 macro_rules! decode_column {
     ($type:ty, $column:ty, $convert:expr) => {

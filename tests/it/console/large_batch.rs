@@ -111,7 +111,11 @@ async fn every_video_is_on_one_page_of_the_review_in_both_directions_and_by_verd
     assert_eq!(merged, all);
     let last = all.last().unwrap();
     let player = console.get_json(&format!("{review}?key={last}")).await;
-    assert_eq!(keys_of(&player, "videos"), std::slice::from_ref(last), "the last one can be judged, too");
+    assert_eq!(
+        keys_of(&player, "videos"),
+        std::slice::from_ref(last),
+        "the last one can be judged, too"
+    );
     assert!(player["earlier"].as_str().unwrap().contains(&all[all.len() - 2]), "{player}");
     console.stop();
 }

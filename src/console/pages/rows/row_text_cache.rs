@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +36,7 @@ pub(in crate::console) struct RowTextCache {
 #[derive(Clone, Debug)]
 struct CachedTexts {
     batch: BatchId,
-    planned_at: Option<i64>,
+    planned_at: Option<Timestamp>,
     texts: watch::Receiver<TextsProgress>,
 }
 
