@@ -4,6 +4,8 @@
 //! Invariant: a setting that runs, sends or reads something is listed here, so that neither `check`
 //! nor the confirmation of a stored text misses it.
 
+use std::path::Path;
+
 use url::Url;
 
 use super::notify::{NotifySettings, NotifyUrl, SecretRef};
@@ -48,6 +50,11 @@ impl BatchAccess {
 }
 
 impl Batch {
+    /// Returns the folder of the batch file, in which its relative paths and its commands begin.
+    pub fn folder(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new(""))
+    }
+
     /// Returns the commands, foreign hosts and secrets of the batch file.
     pub fn accesses(&self) -> Vec<BatchAccess> {
         let mut all = Vec::new();

@@ -39,6 +39,8 @@ pub struct NotifySettings {
     pub proxy: ProxySetting,
     /// `timeout`: the limit for all notifications together; default 20 s.
     pub timeout: Duration,
+    /// The folder of the batch file, in which the commands begin.
+    pub folder: PathBuf,
 }
 
 /// The runs with notifications.
@@ -137,6 +139,7 @@ impl Default for NotifySettings {
             heartbeat_url: None,
             proxy: ProxySetting::Unused,
             timeout: Duration::from_secs(20),
+            folder: PathBuf::new(),
         }
     }
 }
@@ -172,6 +175,7 @@ impl NotifySettings {
             timeout: reader
                 .get(SECTION, "timeout", value::parse_duration)
                 .unwrap_or(defaults.timeout),
+            folder: file.parent().map(Path::to_owned).unwrap_or_default(),
         }
     }
 }

@@ -87,6 +87,16 @@ pub(crate) enum ColorMode {
 }
 
 impl GlobalArgs {
+    /// Returns what is known of the options before they are parsed: the colours.
+    pub(crate) fn before_parsing(arguments: &[OsString]) -> Self {
+        let color = match early_color_choice(arguments) {
+            clap::ColorChoice::Never => ColorMode::Never,
+            clap::ColorChoice::Always => ColorMode::Always,
+            clap::ColorChoice::Auto => ColorMode::Auto,
+        };
+        Self { ledger: None, quiet: false, verbose: 0, color, json: false }
+    }
+
     /// Returns whether messages on stderr are coloured.
     pub(crate) fn is_colored(&self) -> bool {
         self.is_stream_colored(std::io::stderr().is_terminal())

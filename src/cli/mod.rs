@@ -10,13 +10,12 @@ mod error;
 mod help_layout;
 pub(crate) mod output;
 mod panic_hook;
+mod usage_error;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use clap::builder::StyledStr;
-use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use crate::cli::args::GlobalArgs;
@@ -28,7 +27,6 @@ use crate::cli::output::logging;
 use crate::cli::output::printer::Printer;
 use crate::process::disable_core_dumps;
 pub use crate::session::exit_code::ExitReason;
-use crate::text::nearest_names;
 
 /// One spreadsheet, one scene template, one verified video for each row
 #[derive(Debug, Parser)]
@@ -84,14 +82,14 @@ pub fn main() -> ExitCode {
     }
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let command = help_layout::apply(Cli::command()).color(args::early_color_choice(&arguments));
-    let matches = command.try_get_matches_from(arguments);
-    let matches = matches.map_err(|error| suggest_plan(suggest_command(error)));
+    let matches = command.try_get_matches_from(&arguments);
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are results; anything else is a usage error.
             let exit = if error.use_stderr() { ExitReason::Usage } else { ExitReason::Done };
-            drop(error.print());
+            let printer = Printer::new(&GlobalArgs::before_parsing(&arguments));
+            usage_error::print(&error, &printer);
             return exit.into();
         }
     };
@@ -122,38 +120,6 @@ pub fn main() -> ExitCode {
     output::terminal_mode::restore();
     if is_output_lost { ExitReason::Unexpected.into() } else { exit.into() }
 }
-
-/// Names the nearest command in the error of a misspelled one, by the measure of all other names.
-fn suggest_command(mut error: clap::Error) -> clap::Error {
-    let command = Cli::command();
-    let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
-    let wrong = match error.get(ContextKind::InvalidSubcommand) {
-        Some(ContextValue::String(wrong)) => wrong.clone(),
-        Some(_) | None => return error,
-    };
-    let nearest: Vec<String> =
-        nearest_names(&wrong, names).into_iter().take(1).map(str::to_owned).collect();
-    if !nearest.is_empty() {
-        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(nearest));
-    }
-    error
-}
-
-/// Names `plan` in the error of an option that other programs have for it.
-fn suggest_plan(mut error: clap::Error) -> clap::Error {
-    let is_dry_run = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(wrong)) => DRY_RUN_OPTIONS.contains(&wrong.as_str()),
-        Some(_) | None => false,
-    };
-    if is_dry_run {
-        let hint = StyledStr::from("`callsheet plan BATCH` shows what a run would do, for free");
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint]));
-    }
-    error
-}
-
-/// What other programs call `plan`.
-const DRY_RUN_OPTIONS: [&str; 4] = ["--dry-run", "--dryrun", "--check", "--simulate"];
 
 impl CliCommand {
     /// Returns whether it runs for long, perhaps unattended.

@@ -9,8 +9,9 @@ use crate::report::RunRecord;
 
 /// Runs the program and waits for its exit.
 pub(super) async fn run_command(notify: &NotifySettings, record: &RunRecord) -> Result<(), String> {
-    let Some((program, arguments)) = notify.command.split_first() else { return Ok(()) };
-    let command = ForeignCommand::program(program, arguments, &notify.secret_vars());
+    let Some(program) = notify.command.first() else { return Ok(()) };
+    let secret_vars = notify.secret_vars();
+    let command = ForeignCommand::program(&notify.command, &secret_vars, &notify.folder);
     let ended = command.run_with_input(record.to_json().as_bytes()).await;
     ended.map_err(|failure| format!("`{program}` {failure}"))
 }

@@ -31,7 +31,8 @@ pub(super) fn headline(record: &RunRecord) -> String {
         return format!("{name}{rehearsal}: not started: {words}");
     };
     let jobs = |word: &str| record.counts.get(word).copied().unwrap_or(0);
-    let mut parts = vec![format!("{} of {rows} done", jobs("done") + jobs("reused"))];
+    let wanted = rows.saturating_sub(jobs("skipped"));
+    let mut parts = vec![format!("{} of {wanted} done", jobs("done") + jobs("reused"))];
     for word in ["failed", "uncertain", "cancelled", "invalid"] {
         if jobs(word) > 0 {
             parts.push(format!("{} {word}", jobs(word)));

@@ -24,10 +24,12 @@ impl NotifySettings {
             SecretRef::Env(name) => std::env::var(name)
                 .map_err(|_| format!("{source} is not set in the environment"))?,
             SecretRef::File(path) => read_secret_file(path)?,
-            SecretRef::Command(command) => ForeignCommand::shell(command, &self.secret_vars())
-                .read_output(SECRET_BYTES_MAX)
-                .await
-                .map_err(|failure| format!("{source} {failure}"))?,
+            SecretRef::Command(command) => {
+                ForeignCommand::shell(command, &self.secret_vars(), &self.folder)
+                    .read_output(SECRET_BYTES_MAX)
+                    .await
+                    .map_err(|failure| format!("{source} {failure}"))?
+            }
         };
         let text = text.trim();
         if text.is_empty() {

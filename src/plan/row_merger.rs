@@ -18,7 +18,7 @@ use crate::payload::{CatalogRef, ColumnMapping, Payload, PayloadMerger, catalog_
 use crate::request::RequestKind;
 use crate::sheet;
 use crate::sheet::{SheetColumn, SheetEntry, SheetProblem, SkipDecision};
-use crate::template::{FileNamePattern, SceneTemplate, TemplateProblem, rows_to_json};
+use crate::template::{FileNamePattern, SceneTemplate, TemplateProblem, is_price, rows_to_json};
 use crate::text::{is_blank_text, trim_invisible};
 
 /// Everything that the rows of one sheet are merged with.
@@ -173,6 +173,38 @@ impl MergeContext {
         }
     }
 
+    /// Warns about cells that `money` leaves as they are in the videos of several languages.
+    fn warn_about_prices(&self, entry: &MergeEntry, findings: &mut RowFindings) {
+        let columns = self.template.price_names().filter_map(|name| self.shared_column(name));
+        for column in columns.filter(|_| !entry.is_skipped) {
+            for (row, number) in entry.rows.iter().zip(&entry.row_numbers) {
+                let cell = row.get(column).map_or("", String::as_str);
+                if is_blank_text(cell) || is_price(cell) {
+                    continue;
+                }
+                let finding = CellFinding {
+                    message: format!(
+                        "`{}` is not one price, so it is the same in every language",
+                        shorten_cell(cell)
+                    ),
+                    help:
+                        "write the amount alone, such as 4.90 or € 4.90, or give each language a \
+                           column of its own in `[[variants]]`"
+                            .to_owned(),
+                };
+                let column = Some(self.sheet_column(column));
+                findings.warnings.push(PlanProblem::for_cell(*number, column, finding));
+            }
+        }
+    }
+
+    /// Returns the column of a name if several variants read it.
+    fn shared_column(&self, name: &str) -> Option<usize> {
+        let column = self.variants[0].columns.column_index(name)?;
+        let is_same = |other: &VariantMapping| other.columns.column_index(name) == Some(column);
+        self.variants.iter().skip(1).any(is_same).then_some(column)
+    }
+
     /// Returns a problem for each column of a file name that is empty in an entry: its name would
     /// lack a part, and names of other rows with the same gap would be equal.
     fn blank_name_columns(
@@ -241,6 +273,7 @@ impl RowMerger<'_> {
         let mut entry = MergeEntry::new(entry);
         self.context.warn_about_unclear_skip(&entry, findings);
         self.context.warn_about_conditions(&entry, findings);
+        self.context.warn_about_prices(&entry, findings);
         entry.problems = self.context.check_cells(&entry, findings);
         let mut cells = rows_to_json(&entry.rows);
         let last = variants.end - 1;
@@ -320,9 +353,15 @@ impl RowMerger<'_> {
         };
         let payload: Payload = merger.merge(&entry.rows).map_err(|problems| {
             let origins = merger.find_problem_origins(&entry.rows, &problems);
-            let located = problems.into_iter().zip(origins).map(|(problem, origin)| PlanProblem {
-                row: entry.row_numbers.get(origin.row).copied(),
-                ..at_column(problem, origin.column)
+            let located = problems.into_iter().zip(origins).map(|(problem, origin)| {
+                let problem = at_column(problem, origin.column);
+                let is_blank = origin.column.is_some_and(|at| entry.is_blank(origin.row, at));
+                PlanProblem {
+                    row: entry.row_numbers.get(origin.row).copied(),
+                    // Row and column say where nothing stands; a line of the template would not.
+                    template_problem: problem.template_problem.filter(|_| !is_blank),
+                    ..problem
+                }
             });
             located.collect::<Vec<_>>()
         })?;
@@ -365,6 +404,11 @@ impl MergeEntry {
             is_skipped: entry.is_skipped,
             problems: Vec::new(),
         }
+    }
+
+    fn is_blank(&self, row: usize, column: usize) -> bool {
+        let cell = self.rows.get(row).and_then(|row| row.get(column));
+        cell.is_none_or(|cell| is_blank_text(cell))
     }
 
     fn first_row(&self) -> u64 {

@@ -11,7 +11,7 @@ mod group;
 mod owner;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -61,17 +61,17 @@ pub enum CommandFailure {
     StatusUnknown,
 }
 
-/// Checks that a program can be started from the current folder, without starting it.
+/// Checks that a program can be started, without starting it. A relative path begins in `folder`.
 ///
 /// # Errors
 /// It does not exist, or this user may not execute it. Never on Windows, where its name may lack an
 /// ending.
-pub fn check_program(program: &str) -> Result<(), CommandFailure> {
+pub fn check_program(program: &str, folder: &Path) -> Result<(), CommandFailure> {
     if cfg!(windows) {
         return Ok(());
     }
     let paths: Vec<PathBuf> = match program.contains('/') {
-        true => vec![PathBuf::from(program)],
+        true => vec![folder.join(program)],
         false => {
             let folders = std::env::var_os("PATH").unwrap_or_default();
             std::env::split_paths(&folders).map(|folder| folder.join(program)).collect()
@@ -98,6 +98,16 @@ fn is_executable(_: &Path) -> bool {
     true
 }
 
+/// Returns the path of a program: whether a relative one would begin in the folder of the command
+/// differs between systems.
+fn program_path(program: &str, folder: &Path) -> PathBuf {
+    if !program.contains('/') {
+        return PathBuf::from(program);
+    }
+    let path = folder.join(program);
+    absolute(&path).unwrap_or(path)
+}
+
 /// A command that a batch file names.
 #[derive(Debug)]
 pub struct ForeignCommand {
@@ -107,15 +117,26 @@ pub struct ForeignCommand {
 
 impl ForeignCommand {
     /// Returns a command for the shell. `secret_vars` are removed from its environment.
-    pub fn shell(text: &str, secret_vars: &[String]) -> Self {
+    pub fn shell(text: &str, secret_vars: &[String], folder: &Path) -> Self {
         let shell = if cfg!(windows) { ["cmd", "/C"] } else { ["sh", "-c"] };
-        Self::program(shell[0], &[shell[1].to_owned(), text.to_owned()], secret_vars)
+        let words = [shell[0], shell[1], text].map(str::to_owned);
+        Self::program(&words, secret_vars, folder)
     }
 
-    /// Returns a program with its arguments. `secret_vars` are removed from its environment.
-    pub fn program(program: &str, arguments: &[String], secret_vars: &[String]) -> Self {
-        let mut command = Command::new(program);
-        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    /// Returns a program with its arguments, which begins in `folder`, as relative paths of the
+    /// program do. `secret_vars` are removed from its environment.
+    pub fn program(words: &[String], secret_vars: &[String], folder: &Path) -> Self {
+        let program = words.first().map_or("", String::as_str);
+        let mut command = Command::new(program_path(program, folder));
+        // A batch may be continued where its folder does not exist.
+        if folder.is_dir() {
+            command.current_dir(folder);
+        }
+        command
+            .args(words.iter().skip(1))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
         secret_vars.iter().for_each(|name| {
             command.env_remove(name);
         });
@@ -222,7 +243,8 @@ mod tests {
         let file = dir.path().join("child");
         let text = format!("sleep 1000 & echo $! > '{}'; wait", file.display());
         for reads_output in [true, false] {
-            let command = ForeignCommand::shell(&text, &[]).with_timeout(TEST_TIMEOUT);
+            let command =
+                ForeignCommand::shell(&text, &[], Path::new("")).with_timeout(TEST_TIMEOUT);
             let failure = match reads_output {
                 true => command.read_output(100).await.unwrap_err(),
                 false => command.run_with_input(b"").await.unwrap_err(),
@@ -239,7 +261,7 @@ mod tests {
     #[tokio::test]
     async fn output_is_limited_and_secret_variables_are_not_inherited() {
         let read = |text: &str, secret: &str| {
-            ForeignCommand::shell(text, &[secret.to_owned()]).read_output(1000)
+            ForeignCommand::shell(text, &[secret.to_owned()], Path::new("")).read_output(1000)
         };
         assert_eq!(read("printf key", "X").await.unwrap(), "key");
         assert_eq!(read("printf \"${HOME-none}\"", "HOME").await.unwrap(), "none");

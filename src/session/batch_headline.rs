@@ -38,6 +38,8 @@ pub(crate) struct BatchHeadline {
     pub(crate) batch: String,
     /// Finished videos and all that the batch wants; `None` before its first plan.
     pub(crate) progress: Option<(u64, u64)>,
+    /// What became of the others: "2 open, 1 failed".
+    pub(crate) others: String,
     /// When the last run ended, if the line is about that.
     pub(crate) at: Option<Timestamp>,
     pub(crate) message: String,
@@ -51,12 +53,12 @@ impl BatchHeadline {
         let subject = HeadlineSubject::from_status(status);
         let step = status.next_step();
         let at = status.last_stop.as_ref().filter(|_| subject.is_about_stop).map(|stop| stop.at);
-        let wanted = status.count_rows() - status.skipped;
         Self {
             mark: subject.mark,
             severity: subject.exit.severity_rank(),
             batch: status.batch.name.clone(),
-            progress: status.batch.planned_at.map(|_| (status.count_done(), wanted)),
+            progress: status.batch.planned_at.map(|_| (status.count_done(), status.count_videos())),
+            others: describe_others(status),
             at,
             message: subject.message,
             lead: match status.count_failed() {
@@ -88,12 +90,12 @@ struct HeadlineSubject {
 impl HeadlineSubject {
     fn from_status(status: &BatchStatus) -> Self {
         if let Some(holder) = &status.live_holder {
-            let message = format!("a run is live ({holder}){}", failed_suffix(status));
+            let message = format!("a run is live ({holder})");
             return Self::present(HeadlineMark::Live, ExitReason::Done, message);
         }
         if status.batch.paused {
-            let message = format!("paused, {} left{}", status.count_open(), failed_suffix(status));
             let lead = advice(StopCause::Paused).lead;
+            let message = "paused".to_owned();
             let paused = Self::present(HeadlineMark::Waiting, ExitReason::CapReached, message);
             return Self { lead, ..paused };
         }
@@ -120,7 +122,7 @@ impl HeadlineSubject {
     fn from_review(status: &BatchStatus) -> Option<Self> {
         let review = status.review.as_ref()?;
         if review.is_sample_waiting() {
-            let message = format!("the sample waits for approval, {} left", status.count_open());
+            let message = "the sample waits for approval".to_owned();
             let lead = advice(StopCause::Approval).lead;
             let waiting = Self::present(HeadlineMark::Waiting, ExitReason::CapReached, message);
             return Some(Self { lead, ..waiting });
@@ -145,8 +147,7 @@ impl HeadlineSubject {
     fn from_counts(status: &BatchStatus) -> Self {
         let uncertain = status.count_in_state(JobState::Uncertain);
         if uncertain > 0 {
-            let videos = pluralize(uncertain, "video");
-            let message = format!("{videos} may already be paid for{}", failed_suffix(status));
+            let message = "what is uncertain may already be paid for".to_owned();
             let lead = advice(StopCause::Uncertain).lead;
             let mark = HeadlineMark::Attention;
             return Self { lead, ..Self::present(mark, ExitReason::Uncertain, message) };
@@ -158,7 +159,7 @@ impl HeadlineSubject {
         let message = match (status.batch.planned_at, status.last_run.is_some()) {
             (None, _) => "never planned".to_owned(),
             (Some(_), false) => "planned, never run".to_owned(),
-            (Some(_), true) => format!("{} left", pluralize(status.count_open(), "video")),
+            (Some(_), true) => "not finished".to_owned(),
         };
         Self::present(HeadlineMark::Waiting, ExitReason::CapReached, message)
     }
@@ -221,21 +222,32 @@ fn mark_for_cause(cause: StopCause) -> HeadlineMark {
     }
 }
 
-fn failed_suffix(status: &BatchStatus) -> String {
-    match status.count_failed() {
-        0 => String::new(),
-        failed => format!("; {failed} failed or invalid"),
-    }
+/// Returns the videos that are not finished by state, and the skipped ones; no zeros.
+fn describe_others(status: &BatchStatus) -> String {
+    let counts = [
+        (status.count_open(), "open"),
+        (status.count_in_state(JobState::Uncertain), "uncertain"),
+        (status.count_in_state(JobState::Failed), "failed"),
+        (status.count_in_state(JobState::Cancelled), "cancelled"),
+        (status.invalid, "invalid"),
+        (status.skipped, "skipped"),
+    ];
+    let filled = counts.iter().filter(|(count, _)| *count > 0);
+    filled.map(|(count, state)| format!("{count} {state}")).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns the failed rows by reason; a single reason with its most frequent message.
+/// Returns why rows failed; a single reason with its most frequent message, and without its number,
+/// which stands in the counts.
 fn describe_failures(status: &BatchStatus) -> String {
     let groups: Vec<_> = status.failure_groups().collect();
     let titles: Vec<_> = groups
         .iter()
         .filter_map(|group| {
             let reason = AttentionReason::from_status(group.state, group.cause.as_deref())?;
-            Some(format!("{} {}", group.jobs, reason.title()))
+            Some(match groups.len() {
+                1 => reason.title().into_owned(),
+                _ => format!("{} {}", group.jobs, reason.title()),
+            })
         })
         .collect();
     let message = match groups.as_slice() {

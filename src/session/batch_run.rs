@@ -253,7 +253,6 @@ impl BatchRun {
             counts: outcome.counts,
             invalid: status.invalid,
             skipped: status.skipped,
-            has_variants: !self.batch.variants.is_empty(),
             halt: outcome.halt.as_ref().map(|halt| halt.message().to_owned()),
             output_dir: self.output_dir(),
             results: written.results,

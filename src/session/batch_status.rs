@@ -273,8 +273,14 @@ impl BatchStatus {
         self.count_in_state(JobState::Ready) + self.count_in_state(JobState::Submitting)
     }
 
-    pub(crate) fn count_rows(&self) -> u64 {
-        self.counts.values().sum::<u64>() + self.invalid + self.skipped
+    /// Returns the videos that the sheet wants: an invalid row would be one, a skipped row is none.
+    pub(crate) fn count_videos(&self) -> u64 {
+        self.counts.values().sum::<u64>() + self.invalid
+    }
+
+    /// Returns the sum of all counts.
+    pub(crate) fn count_all(&self) -> u64 {
+        self.count_videos() + self.skipped
     }
 
     pub(crate) fn count_stalled(&self) -> u64 {
@@ -371,7 +377,7 @@ impl BatchStatus {
         counts.insert(RowStatus::Invalid.as_str(), self.invalid);
         counts.insert(RowStatus::Skipped.as_str(), self.skipped);
         BatchRecord {
-            rows: self.count_rows(),
+            rows: self.count_all(),
             counts,
             stalled: self.count_stalled(),
             removed: counts_by_text(&self.removed),

@@ -2,7 +2,7 @@
 
 use crate::ledger::{Ledger, StoredBatch};
 use crate::session::error::CommandError;
-use crate::text::nearest_name;
+use crate::text::{display_key, nearest_name};
 
 /// Keys, and rows without a job, among which a named one is searched; more would delay the message.
 const KEYS_COMPARED_MAX: u32 = 20_000;
@@ -19,7 +19,9 @@ pub(crate) async fn find_job_key(
         [only] => Ok(only.clone()),
         [] => Err(unknown_key_error(ledger, stored, part).await?),
         [before @ .., last] => {
-            let message = format!("`{part}` is ambiguous: {} or {last}", before.join(", "));
+            let before: Vec<_> = before.iter().map(|key| display_key(key)).collect();
+            let (before, last) = (before.join(", "), display_key(last));
+            let message = format!("`{part}` is ambiguous: {before} or {last}");
             Err(CommandError::usage(message))
         }
     }

@@ -213,10 +213,6 @@ impl CommandHints {
         self.command_for_key("retry", key, "")
     }
 
-    fn resolve_command(&self, key: &str, decision: &str) -> String {
-        self.command_for_key("resolve", key, &format!(" {decision}"))
-    }
-
     /// A key that begins with a hyphen comes last, after `--`.
     fn command_for_key(&self, command: &str, key: &str, options: &str) -> String {
         let (batch, ledger, quoted) = (&self.batch, &self.ledger_options, shell_quote(key));
@@ -254,27 +250,21 @@ impl CommandHints {
     }
 
     /// Returns the next steps for one row: those for its reason, or the command that continues its
-    /// job. `project` is the project that an uncertain job may have become.
+    /// job.
     pub(crate) fn steps_for_row(&self, key: &str, row: &JobRow) -> Vec<NextStep> {
         match (AttentionReason::from_row(row), row.state) {
-            (Some(reason), _) => self.steps_for_job(reason, key, row.project_id.as_deref()),
+            (Some(reason), _) => self.steps_for_job(reason, key),
             (None, Some(state)) if !state.is_final() => vec![self.run_step("continues it")],
             (None, _) => Vec::new(),
         }
     }
 
-    /// Returns the next steps for one job that needs the user. `project` is the project that it may
-    /// have become.
-    pub(crate) fn steps_for_job(
-        &self,
-        reason: AttentionReason<'_>,
-        key: &str,
-        project: Option<&str>,
-    ) -> Vec<NextStep> {
+    /// Returns the next steps for one job that needs the user.
+    pub(crate) fn steps_for_job(&self, reason: AttentionReason<'_>, key: &str) -> Vec<NextStep> {
         match reason {
             AttentionReason::Uncertain => {
                 let mut steps = self.steps_for_group(reason);
-                steps.extend(self.resolve_steps(key, project));
+                steps.push(self.resolve_step(key));
                 steps
             }
             AttentionReason::Failed(cause) => {
@@ -288,24 +278,10 @@ impl CommandHints {
         }
     }
 
-    /// Returns the three ways to resolve an uncertain job.
-    pub(crate) fn resolve_steps(&self, key: &str, project: Option<&str>) -> [NextStep; 3] {
-        let adopt = format!("--adopt {}", shell_quote(project.unwrap_or("PROJECT")));
-        let effect = match project {
-            Some(_) => "if your account shows that this project was rendered",
-            None => "if you find it in your account by its tag",
-        };
-        [
-            NextStep { command: self.resolve_command(key, &adopt), effect },
-            NextStep {
-                command: self.resolve_command(key, "--not-submitted"),
-                effect: "if it is not in your account: renders it (paid)",
-            },
-            NextStep {
-                command: self.resolve_command(key, "--abandon"),
-                effect: "gives up; it may have been paid for",
-            },
-        ]
+    /// Returns the step that settles an uncertain job.
+    pub(crate) fn resolve_step(&self, key: &str) -> NextStep {
+        let command = self.command_for_key("resolve", key, "");
+        NextStep { command, effect: "checks, and asks you only what is still open" }
     }
 
     fn steps_after_failure(&self, cause: &str, retry: String) -> Vec<NextStep> {
@@ -344,7 +320,7 @@ mod tests {
         let commands =
             CommandHints { batch: "spring".to_owned(), file: String::new(), ledger_options };
         let steps = |reason, key| {
-            let steps = commands.steps_for_job(reason, key, None).into_iter();
+            let steps = commands.steps_for_job(reason, key).into_iter();
             steps
                 .map(|step| step.command)
                 .filter(|command| command.contains(key))
@@ -352,11 +328,7 @@ mod tests {
         };
         insta::assert_snapshot!(steps(AttentionReason::Cancelled, "-x").concat(), @"callsheet retry spring --ledger l.db -- '-x'");
         insta::assert_snapshot!(steps(AttentionReason::Cancelled, "x-1").concat(), @"callsheet retry spring x-1 --ledger l.db");
-        insta::assert_snapshot!(steps(AttentionReason::Uncertain, "-x").join("\n"), @"
-        callsheet resolve spring --adopt PROJECT --ledger l.db -- '-x'
-        callsheet resolve spring --not-submitted --ledger l.db -- '-x'
-        callsheet resolve spring --abandon --ledger l.db -- '-x'
-        ");
+        insta::assert_snapshot!(steps(AttentionReason::Uncertain, "-x").concat(), @"callsheet resolve spring --ledger l.db -- '-x'");
     }
 
     #[test]

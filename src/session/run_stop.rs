@@ -63,7 +63,7 @@ pub(crate) fn stop_for_outcome(
         let message = format!("{} failed", pluralize(failed, "video"));
         stops.push(new_stop(ExitReason::SomeFailed, StopCause::RowsFailed, message));
     }
-    stops.extend(stop_for_unsubmitted(outcome, jobs(JobState::Ready), submissions));
+    stops.extend(stop_for_unsubmitted(outcome, submissions));
     let rank = |stop: &RunStop| ExitReason::from_code(stop.exit).map(ExitReason::severity_rank);
     let Some(mut stop) = stops.into_iter().min_by_key(rank) else {
         let message = "every selected video is done".to_owned();
@@ -76,15 +76,9 @@ pub(crate) fn stop_for_outcome(
 }
 
 /// Returns why jobs were left that could have been submitted.
-fn stop_for_unsubmitted(
-    outcome: &RunOutcome,
-    left: u64,
-    submissions: SubmissionsLeft<'_>,
-) -> Option<RunStop> {
+fn stop_for_unsubmitted(outcome: &RunOutcome, submissions: SubmissionsLeft<'_>) -> Option<RunStop> {
     let SubmissionsLeft::Some { run_limit, credit_caps } = submissions else { return None };
-    let at = |exit, cause, message: &str| {
-        Some(new_stop(exit, cause, format!("{message}; {} left", pluralize(left, "video"))))
-    };
+    let at = |exit, cause, message: &str| Some(new_stop(exit, cause, message.to_owned()));
     match outcome.claim_block {
         ClaimBlock::PerRun => {
             let message = format!("stopped at {run_limit}");

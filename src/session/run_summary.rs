@@ -18,8 +18,6 @@ pub(crate) struct RunSummary {
     pub(crate) counts: BTreeMap<JobState, u64>,
     pub(crate) invalid: u64,
     pub(crate) skipped: u64,
-    /// Whether a row may become several videos, so that the counts are not those of rows.
-    pub(crate) has_variants: bool,
     /// Why the run ended.
     pub(crate) stop: RunStop,
     /// Why nothing more was submitted, if the run was halted.
@@ -48,12 +46,6 @@ pub(crate) struct RunTotals {
 }
 
 impl RunSummary {
-    /// Returns the videos that a later run continues.
-    pub(crate) fn count_left(&self) -> u64 {
-        let is_left = |state: &JobState| !state.is_final();
-        self.counts.iter().filter(|(state, _)| is_left(state)).map(|(_, jobs)| jobs).sum()
-    }
-
     /// Returns the videos of all rows that are not skipped.
     pub(crate) fn count_videos(&self) -> u64 {
         self.counts.values().sum::<u64>() + self.invalid

@@ -39,6 +39,8 @@ pub(crate) struct ColumnUsage {
     pub(crate) conditions: BTreeMap<String, LineColumn>,
     /// Names whose text is compared: their conditions are meant as they are.
     pub(crate) compared: BTreeSet<String>,
+    /// Names whose cells `money` writes.
+    pub(crate) price_uses: BTreeSet<String>,
     /// Whether whole rows are used, so that no column counts as unused.
     pub(crate) can_use_any_column: bool,
 }
@@ -162,6 +164,11 @@ impl ColumnCollector {
                 (tag.name.as_name(), self.resolve_scope(value, at))
             {
                 self.usage.compared.insert(name);
+            }
+            if let ("money", 0, PathScope::Column(name)) =
+                (helper, index, self.resolve_scope(value, at))
+            {
+                self.usage.price_uses.insert(name);
             }
             match tag.name.as_name() {
                 Some("default") if index < last => self.collect_optional(value, at),

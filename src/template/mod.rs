@@ -38,6 +38,7 @@ use handlebars::template::TemplateElement;
 
 pub(crate) use crate::template::calls::check_calls;
 pub(crate) use crate::template::columns::{ColumnUsage, ROWS};
+pub(crate) use crate::template::helpers::price::is_price;
 use crate::template::partials::{AssembledTemplate, assemble_template};
 use crate::template::problem::LineColumn;
 pub(crate) use crate::template::project_envelope::{find_project, is_wrapped_project};
@@ -126,6 +127,11 @@ impl SceneTemplate {
     pub fn condition_names(&self) -> impl Iterator<Item = &String> {
         let compared = &self.column_usage.compared;
         self.column_usage.conditions.keys().filter(|name| !compared.contains(*name))
+    }
+
+    /// Returns the names whose cells are written as prices of a language.
+    pub(crate) fn price_names(&self) -> impl Iterator<Item = &String> {
+        self.column_usage.price_uses.iter()
     }
 
     /// Returns the names that `each` goes through.

@@ -190,6 +190,23 @@ async fn a_command_that_does_not_exist_is_noticed_before_anything_is_paid_for() 
     }
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_begins_in_the_folder_of_its_batch_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let office = TestCli::new(1).await;
+    write_settings(&office, "[on_done]\ncommand = ['./publish.sh', 'here']");
+    fs::create_dir(office.path("jobs")).unwrap();
+    for file in ["b.toml", "s.csv", "t.json.hbs"] {
+        fs::rename(office.path(file), office.path("jobs").join(file)).unwrap();
+    }
+    office.write("jobs/publish.sh", "#!/bin/sh\ncat > \"$1.json\"\n");
+    fs::set_permissions(office.path("jobs/publish.sh"), fs::Permissions::from_mode(0o755)).unwrap();
+    run_ok(&office, &["run", "jobs/b.toml"]);
+    let handed = fs::read_to_string(office.path("jobs/here.json")).unwrap();
+    assert!(handed.contains("\"key\":\"k000\""), "{handed}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_finished_video_is_handed_over_once_and_a_failure_renders_nothing_again() {
     let office = TestCli::new(3).await;

@@ -29,8 +29,7 @@ use crate::text::{format_duration, pluralize};
 /// List the account's models and their clothes
 #[derive(Debug, Args)]
 #[command(after_help = "\
-With --json, {\"account\", \"heard\", \"models\": [{id, name, kind, clothes}]}, where
-clothes are [{id, name, kind}], or null if AI Studios does not list them.")]
+JSON fields: callsheet help json models")]
 pub(crate) struct ModelsArgs {
     #[command(flatten)]
     catalog: CatalogArgs,
@@ -39,7 +38,7 @@ pub(crate) struct ModelsArgs {
 /// List the account's workspaces
 #[derive(Debug, Args)]
 #[command(after_help = "\
-With --json, {\"account\", \"heard\", \"workspaces\": [{id, name, kind}]}.")]
+JSON fields: callsheet help json workspaces")]
 pub(crate) struct WorkspacesArgs {
     #[command(flatten)]
     catalog: CatalogArgs,
@@ -48,7 +47,7 @@ pub(crate) struct WorkspacesArgs {
 /// List the account's templates
 #[derive(Debug, Args)]
 #[command(after_help = "\
-With --json, {\"account\", \"heard\", \"templates\": [{id, name, kind}]}.")]
+JSON fields: callsheet help json templates")]
 pub(crate) struct TemplatesArgs {
     #[command(flatten)]
     catalog: CatalogArgs,

@@ -1,4 +1,5 @@
-//! `callsheet help`: the help of a command, the template language, and the faults of the sandbox.
+//! `callsheet help`: the help of a command, the template language, the faults of the sandbox, and the
+//! fields of `--json`.
 //!
 //! Helpers and faults are listed from the tables that the program itself uses, so the texts cannot
 //! differ from its behaviour.
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::cli::commands::json_help::json_help_text;
 use crate::cli::output::diagnostics;
 use crate::cli::output::printer::{Printer, STANDARD_WIDTH, wrap};
 use crate::plan::TemplateFiles;
@@ -17,6 +19,7 @@ use crate::template::{HELPERS, SceneTemplate};
 /// Topics that are not commands.
 const TEMPLATE_TOPIC: &str = "template";
 const FAULTS_TOPIC: &str = "faults";
+const JSON_TOPIC: &str = "json";
 
 /// Explain a command; for templates: help template
 #[derive(Debug, Args)]
@@ -25,9 +28,10 @@ Examples:
   callsheet help run
   callsheet help template                     the template language
   callsheet help template tea.json.hbs        the columns of a template
-  callsheet help faults                       the faults of the sandbox")]
+  callsheet help faults                       the faults of the sandbox
+  callsheet help json status                  the fields of `status --json`")]
 pub(crate) struct HelpArgs {
-    /// Command, `template` or `faults`
+    /// Command, `template`, `faults` or `json`
     topic: Vec<String>,
 }
 
@@ -44,6 +48,7 @@ pub(crate) fn run(args: &HelpArgs, mut command: clap::Command, printer: &Printer
         [topic, file] if topic == TEMPLATE_TOPIC => {
             print_template_columns(&PathBuf::from(file), printer)
         }
+        [topic, command @ ..] if topic == JSON_TOPIC => print_json_fields(command, printer),
         names => {
             command.build();
             let mut found = &mut command;
@@ -60,6 +65,24 @@ pub(crate) fn run(args: &HelpArgs, mut command: clap::Command, printer: &Printer
             }
             printer.print_result(found.render_help().to_string().trim_end());
             ExitReason::Done
+        }
+    }
+}
+
+fn print_json_fields(command: &[String], printer: &Printer) -> ExitReason {
+    let command = command.join(" ");
+    let name = Some(command.as_str()).filter(|name| !name.is_empty());
+    match json_help_text(name) {
+        Some(text) => {
+            printer.print_result(&text);
+            ExitReason::Done
+        }
+        None => {
+            printer.error(&format!(
+                "`{command}` prints no fields of its own: `callsheet help json` lists those of all \
+                 commands"
+            ));
+            ExitReason::Usage
         }
     }
 }

@@ -23,21 +23,17 @@ const TABLE_ROWS_MAX: u64 = 500;
 /// List the jobs of a batch
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Examples:
-  callsheet jobs spring --state failed,uncertain
-  callsheet jobs spring --cause render-failed
-  callsheet jobs spring --where language=ko --state open
-
 States: ready, submitting, uncertain, rendering, fetching, done, reused, failed,
 cancelled; and stalled (rendering without progress), generating (ready; AI
 Studios is making the draft), invalid (row not usable), skipped (row excluded
 by the sheet), open (not final), removed (row no longer in the sheet; listed
 only on request).
+JSON fields, one object per line: callsheet help json jobs
 
-With --json: one object per line with row, key, state, stalled, generating,
-version, attempts, progress (0 to 100), cause, words, project_id, video_file,
-video_url (without its signature), seconds, credits, cells (per sheet row, by
-heading). Unknown values are null. Fields may be added.")]
+Examples:
+  callsheet jobs spring --state failed,uncertain
+  callsheet jobs spring --cause render-failed
+  callsheet jobs spring --where language=ko --state open")]
 pub(crate) struct JobsArgs {
     #[command(flatten)]
     batch_ref: BatchRef,

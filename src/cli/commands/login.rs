@@ -27,9 +27,7 @@ const CHINA: &str = "china";
 #[command(after_help = "\
 Asks for the app id and the user key, which AI Studios shows on the page \"API
 key\" of your account, and tests them (free). Saves them in
-~/.config/callsheet/credentials.toml, or the file in AISTUDIOS_CREDENTIALS.
-
-With --json: {\"path\", \"profile\", \"base_url\"}.")]
+~/.config/callsheet/credentials.toml, or the file in AISTUDIOS_CREDENTIALS.")]
 pub(crate) struct LoginArgs {
     /// Save as this profile, for `profile` in a batch file
     #[arg(long, value_name = "NAME")]

@@ -7,6 +7,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod help;
 pub(crate) mod jobs;
+mod json_help;
 pub(crate) mod ledger;
 pub(crate) mod login;
 pub(crate) mod man;

@@ -21,9 +21,7 @@ use crate::session::exit_code::ExitReason;
 A live run notices the pause within seconds: it downloads the renders in
 progress, submits nothing new, and waits until the batch is unpaused, its time
 window ends or it is stopped. A new run submits nothing and exits with 8.
-
-With --json: {\"batch\": …, \"paused\": …, \"changed\": …, \"live\": … or null,
-\"request\": …}.")]
+JSON fields: callsheet help json pause")]
 pub(crate) struct PauseArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
@@ -35,9 +33,7 @@ pub(crate) struct PauseArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A live run continues within seconds; otherwise the next run does.
-
-With --json: {\"batch\": …, \"paused\": …, \"changed\": …, \"live\": … or null,
-\"request\": …}.")]
+JSON fields: callsheet help json unpause")]
 pub(crate) struct UnpauseArgs {
     #[command(flatten)]
     batch_ref: BatchRef,

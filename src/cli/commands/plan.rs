@@ -33,14 +33,14 @@ use crate::text::{pluralize, strip_control};
 /// Show what a run would do; spends nothing
 #[derive(Debug, Args)]
 #[command(after_help = "\
+With credentials, the models, clothes, workspaces and templates that the batch
+names are compared with the account's (free, at most once a day). No command of
+the batch file is run; --ask lets `user_key_command` run for this comparison.
+
 Examples:
   callsheet plan jobs/spring.toml
   callsheet plan jobs/spring.toml --where language=ko
-  callsheet plan jobs/spring.toml --html plan.html   every scene, drawn
-
-With credentials, the models, clothes, workspaces and templates that the batch
-names are compared with the account's (free, at most once a day). No command of
-the batch file is run; --ask lets `user_key_command` run for this comparison.")]
+  callsheet plan jobs/spring.toml --html plan.html   every scene, drawn")]
 pub(crate) struct PlanArgs {
     /// Batch file or name
     #[arg(value_parser = batch_file_parser())]

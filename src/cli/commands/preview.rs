@@ -22,19 +22,19 @@ use crate::session::files::{overwrite_guard, sheet_input};
 use crate::session::ledger_location;
 use crate::sheet::SheetEntry;
 use crate::template::TemplateProblem;
-use crate::text::{escape_json_for_terminal, pluralize, strip_control};
+use crate::text::{display_key, escape_json_for_terminal, pluralize, strip_control};
 
 /// Show what a video will contain, or draw a storyboard
 #[derive(Debug, Args)]
 #[command(after_help = "\
+The tag and the fields of the request itself are added at submission. A
+storyboard shows changed scenes beside the previous version, and marks problems.
+
 Examples:
   callsheet preview jobs/spring.toml                  the first video
   callsheet preview jobs/spring.toml --key TEA-001 --json
   callsheet preview jobs/spring.toml --all            one payload per line
-  callsheet preview jobs/spring.toml --storyboard board.html
-
-The tag and the fields of the request itself are added at submission. A
-storyboard shows changed scenes beside the previous version, and marks problems.")]
+  callsheet preview jobs/spring.toml --storyboard board.html")]
 pub(crate) struct PreviewArgs {
     /// Batch file or name
     #[arg(required_unless_present = "schema")]
@@ -191,7 +191,10 @@ fn print_one(inputs: PlanInputs, args: &PreviewArgs, printer: &Printer) -> ExitR
 /// Returns "row 3 TEA-001".
 fn describe_row(entry: &SheetEntry, key: &str) -> String {
     let row = entry.rows.first().map_or(1, |row| row.number);
-    format!("row {row} {}", strip_control(key)).trim_end().to_owned()
+    match key {
+        "" => format!("row {row}"),
+        key => format!("row {row} {}", display_key(key)),
+    }
 }
 
 fn print_payload(

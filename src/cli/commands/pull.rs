@@ -26,14 +26,13 @@ const ORIGINAL_CHARS: usize = 48;
 /// Make a template from a project of AI Studios
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Scripts, texts and pictures become tags; the rest stays as it is. The id is in
+the address of the project in the editor. Free.
+JSON fields: callsheet help json pull
+
 Examples:
   callsheet pull 66f0a1b2c3d4e5f60718293a -o templates/tea.json.hbs
-  callsheet pull answer.json -o templates/tea.json.hbs
-
-Scripts, texts and pictures become tags; the rest stays as it is. The id is in the
-address of the project in the editor. Free.
-
-With --json: {\"path\", \"tags\": [{name, scene, original, required}]}.")]
+  callsheet pull answer.json -o templates/tea.json.hbs")]
 pub(crate) struct PullArgs {
     /// Id of the project, or a JSON file with it
     project: String,

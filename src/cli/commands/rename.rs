@@ -20,7 +20,7 @@ use crate::session::exit_code::ExitReason;
 use crate::session::files::video_renames::{RenamedVideo, VideoRenames};
 use crate::session::ledger_match::{LedgerMatch, MatchOverrides};
 use crate::session::locked_batch::LeasedBatch;
-use crate::text::{pluralize, strip_control};
+use crate::text::{display_key, pluralize, strip_control};
 
 /// Rename finished videos after `file` has changed
 #[derive(Debug, Args)]
@@ -28,11 +28,10 @@ use crate::text::{pluralize, strip_control};
 A changed `file` in the batch file names videos that are downloaded from now on.
 This command gives finished videos the new names as well, free of charge, and
 writes results.csv and report.html again. No file is overwritten.
+JSON fields: callsheet help json rename
 
-Example: callsheet rename jobs/spring.toml
-
-With --json: {\"renamed\": [{\"key\": …, \"from\": …, \"to\": …}], \"kept\": [{\"key\": …,
-\"file\": …, \"reason\": …}]}.")]
+Example:
+  callsheet rename jobs/spring.toml")]
 pub(crate) struct RenameArgs {
     /// Batch file or name
     #[arg(value_parser = batch_file_parser())]
@@ -94,7 +93,7 @@ async fn rename_videos(
     if !printer.is_json() {
         for video in &renames.videos {
             let (file, name) = (strip_control(&video.file), strip_control(&video.file_name));
-            printer.print_result(&format!("{}: {file} → {name}", strip_control(&video.key)));
+            printer.print_result(&format!("{}: {file} → {name}", display_key(&video.key)));
         }
     }
     let question = format!("Rename {}?", pluralize(count, "video"));
@@ -115,7 +114,7 @@ fn print_outcome(videos: &[RenamedVideo], printer: &Printer) -> ExitReason {
         printer.print_json(&outcome_json(videos, &kept));
     } else {
         for (video, reason) in &kept {
-            let (key, former) = (strip_control(&video.key), strip_control(&video.former));
+            let (key, former) = (display_key(&video.key), strip_control(&video.former));
             printer.print_result(&format!("not renamed: {key}: {former}: {reason}"));
         }
         printer.print_result(&match videos.len() {

@@ -28,10 +28,12 @@ use crate::text::strip_control;
 Reads only the ledger, also during a run.
 
 csv: like results.csv in the output folder; safe to open in a spreadsheet.
-json: {\"v\":1, batch, file, headings, rows, counts, total}; rows as in
-`callsheet jobs --json`; counts by state, their sum is total. v grows when a
-field changes or is removed; fields may be added.
-html: like report.html in the output folder; plays the videos from there.")]
+json: the rows with all cells (fields: callsheet help json report).
+html: like report.html in the output folder; plays the videos from there.
+
+Examples:
+  callsheet report spring > results.csv
+  callsheet report spring --format html -o out/spring/report.html")]
 pub(crate) struct ReportArgs {
     #[command(flatten)]
     batch_ref: BatchRef,

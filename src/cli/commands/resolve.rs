@@ -1,37 +1,40 @@
 //! `callsheet resolve`: the operator decides about one uncertain job.
 //!
-//! AI Studios is checked first: evidence takes precedence over the operator's statement.
+//! AI Studios is checked first: evidence takes precedence over the operator's statement, and the
+//! operator is asked only what the check leaves open.
 
 use clap::{ArgGroup, Args};
 use serde_json::json;
 
+use crate::batch::Batch;
 use crate::cli::args::{BatchRef, GlobalArgs, TrustArgs};
 use crate::cli::commands::retry::print_next;
 use crate::cli::output::printer::Printer;
+use crate::cli::output::prompt;
 use crate::ledger::JobState;
+use crate::session::account::target::RunTarget;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::job_key::find_job_key;
 use crate::session::operator::operator_batch::{CommandRequest, OperatorBatch};
 use crate::session::operator::resolution::{
-    DecidedResolution, ResolveChoice, ResolveInput, decide_resolution,
+    DecidedResolution, FirstCheck, OpenJob, ResolveChoice, ResolveInput, UncertainJob, check_first,
+    decide_resolution,
 };
-use crate::text::strip_control;
+use crate::text::{display_key, strip_control};
 
 /// Decide about a video that may have been paid for
 #[derive(Debug, Args)]
-#[command(override_usage = "\
-callsheet resolve <BATCH> <KEY> --adopt <PROJECT>
-       callsheet resolve <BATCH> <KEY> --not-submitted
-       callsheet resolve <BATCH> <KEY> --abandon")]
-#[command(group = ArgGroup::new("verdict").required(true))]
+#[command(group = ArgGroup::new("verdict"))]
 #[command(after_help = "\
-Examples:
-  callsheet resolve spring TEA-001 --adopt 66f1a0…
-  callsheet resolve spring TEA-001 --not-submitted --because \"not in the account\"
+AI Studios is checked first, and what it shows decides. Without an option you are
+asked what the check leaves open.
+`callsheet show BATCH KEY` shows the tag to search for in your account.
 
-AI Studios is checked first; what it shows takes precedence over the options.
-`callsheet show BATCH KEY` shows the tag to search for in your account.")]
+Examples:
+  callsheet resolve spring TEA-001
+  callsheet resolve spring TEA-001 --adopt 66f1a0…
+  callsheet resolve spring TEA-001 --not-submitted --because \"not there\"")]
 pub(crate) struct ResolveArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
@@ -51,6 +54,18 @@ pub(crate) struct ResolveArgs {
     /// Reason, for the job's history
     #[arg(long, value_name = "TEXT", default_value = "")]
     because: String,
+}
+
+impl ResolveArgs {
+    /// Returns what the options state.
+    fn choice(&self) -> Option<ResolveChoice> {
+        match (&self.adopt, self.not_submitted, self.abandon) {
+            (Some(project), _, _) => Some(ResolveChoice::Adopt(project.clone())),
+            (None, true, _) => Some(ResolveChoice::NotSubmitted),
+            (None, false, true) => Some(ResolveChoice::Abandon),
+            (None, false, false) => None,
+        }
+    }
 }
 
 pub(crate) async fn run(args: ResolveArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
@@ -87,7 +102,7 @@ async fn resolve_job(
         );
         return Err(CommandError::new(ExitReason::BatchLocked, message));
     }
-    let decided = decide(args, batch, &key).await?;
+    let decided = decide(args, batch, &key, printer).await?;
     if let Some(remark) = &decided.remark {
         printer.status(remark);
     }
@@ -101,7 +116,7 @@ async fn resolve_job(
             "key": key, "state": state, "words": decided.message, "request": request.id,
         }));
     } else {
-        let (key, message) = (strip_control(&key), strip_control(&decided.message));
+        let (key, message) = (display_key(&key), strip_control(&decided.message));
         printer.print_result(&format!("{key}: {state}: {message}"));
         let commands = global.command_hints(args.batch_ref.sandbox, &stored.name, &stored.file);
         print_next(batch, &commands.run_command(), printer);
@@ -109,24 +124,114 @@ async fn resolve_job(
     Ok(())
 }
 
-/// Checks AI Studios and combines what it shows with the options.
+/// Checks AI Studios, and combines what it shows with the options, or with answers.
 async fn decide(
     args: &ResolveArgs,
     operated: &OperatorBatch,
     key: &str,
+    printer: &Printer,
 ) -> Result<DecidedResolution, CommandError> {
     let OperatorBatch { ledger, stored, clock, .. } = operated;
     if ledger.uncertain_job(stored.id, key).await?.is_none() {
         return Err(CommandError::usage(format!("`{key}` is not uncertain: nothing to resolve")));
     }
-    let choice = match (&args.adopt, args.abandon) {
-        (Some(project), _) => ResolveChoice::Adopt(project.clone()),
-        (None, true) => ResolveChoice::Abandon,
-        (None, false) => ResolveChoice::NotSubmitted,
-    };
     let (batch, target) = args.batch_ref.load_target(ledger, stored, args.trust).await?;
-    let input = ResolveInput { ledger, stored, clock, key, choice, because: &args.because };
-    let decided = decide_resolution(input, &batch, &target).await;
+    let job = UncertainJob { ledger, stored, clock, key };
+    let decided = match args.choice() {
+        Some(choice) => {
+            let input = ResolveInput { job, choice, because: &args.because };
+            decide_resolution(input, &batch, &target).await
+        }
+        None => check_then_ask(args, job, &batch, &target, printer).await,
+    };
     target.close().await;
     decided
+}
+
+/// Checks AI Studios first, and asks only if that decides nothing. The answer is checked once more,
+/// as the user may take long.
+async fn check_then_ask(
+    args: &ResolveArgs,
+    job: UncertainJob<'_>,
+    batch: &Batch,
+    target: &RunTarget,
+    printer: &Printer,
+) -> Result<DecidedResolution, CommandError> {
+    let open = match check_first(job, batch, target).await? {
+        FirstCheck::Accepted(decided) => return Ok(decided),
+        FirstCheck::Open(open) => open,
+    };
+    if printer.is_json() || !prompt::has_terminal() {
+        return Err(open_error(job.key, &open));
+    }
+    printer.status(&format!("{}: {}", display_key(job.key), open.message));
+    let answer = ask_choice(&open, &args.because).ok_or_else(|| {
+        CommandError::new(ExitReason::Uncertain, format!("`{}` stays open", job.key))
+    })?;
+    let Answer { choice, because } = &answer;
+    let input = ResolveInput { job, choice: choice.clone(), because };
+    decide_resolution(input, batch, target).await
+}
+
+/// Names the options that are left where there is no terminal.
+fn open_error(key: &str, open: &OpenJob) -> CommandError {
+    let absent = match (open.has_callback, open.is_absent) {
+        (true, _) => "",
+        (false, true) => ", --not-submitted",
+        (false, false) => ", --not-submitted --because \"…\"",
+    };
+    let message = format!(
+        "`{key}` is still open: {}\n  decide with --adopt PROJECT{absent} or --abandon",
+        open.message
+    );
+    CommandError::new(ExitReason::Uncertain, message)
+}
+
+/// What the user stated.
+struct Answer {
+    choice: ResolveChoice,
+    because: String,
+}
+
+/// Asks what the check left open; `None` leaves the job as it is.
+fn ask_choice(open: &OpenJob, because: &str) -> Option<Answer> {
+    let absent =
+        if open.has_callback { "" } else { "  n  not in your account: it is rendered (paid)\n" };
+    let answer = prompt::ask_for_line(&format!(
+        "What does your account show?\n  \
+           p  a project of it: its video is downloaded (free)\n\
+         {absent}  \
+           g  give up; it may have been paid for\n\
+         Your choice [Enter: leave it open]: "
+    ))?;
+    let mut because = because.to_owned();
+    let choice = match answer.trim() {
+        "p" => ResolveChoice::Adopt(ask_for_project(open)?),
+        "n" if !open.has_callback => {
+            // Without proof, the reason is all that the history keeps.
+            if !open.is_absent && because.is_empty() {
+                because = ask_for_text("How you know that it is not there: ")?;
+            }
+            ResolveChoice::NotSubmitted
+        }
+        "g" => ResolveChoice::Abandon,
+        _ => return None,
+    };
+    Some(Answer { choice, because })
+}
+
+fn ask_for_project(open: &OpenJob) -> Option<String> {
+    match &open.project_id {
+        Some(known) => {
+            let answer = prompt::ask_for_line(&format!("Id of the project [{known}]: "))?;
+            let answer = answer.trim();
+            Some(if answer.is_empty() { known.clone() } else { answer.to_owned() })
+        }
+        None => ask_for_text("Id of the project: "),
+    }
+}
+
+fn ask_for_text(question: &str) -> Option<String> {
+    let answer = prompt::ask_for_line(question)?.trim().to_owned();
+    (!answer.is_empty()).then_some(answer)
 }

@@ -22,15 +22,15 @@ use crate::text::{format_credits, pluralize};
 /// Retry failed or cancelled videos
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Examples:
-  callsheet retry spring                        all failed and cancelled videos
-  callsheet retry spring --cause render-failed
-  callsheet retry spring TEA-001 TEA-002
-
 Shows the number of videos and their cost first. A finished video whose
 download failed is only downloaded again. A render that was given up is checked
 first, and paid for again only if it did not finish. Uncertain jobs are left
-unchanged, because they may already be paid for (see `callsheet resolve`).")]
+unchanged, because they may already be paid for (see `callsheet resolve`).
+
+Examples:
+  callsheet retry spring                        all failed and cancelled videos
+  callsheet retry spring --cause render-failed
+  callsheet retry spring TEA-001 TEA-002")]
 pub(crate) struct RetryArgs {
     #[command(flatten)]
     batch_ref: BatchRef,

@@ -31,18 +31,15 @@ const ITEMS_PER_PAGE: u32 = 500;
 /// Approve or reject finished videos
 #[derive(Debug, Args)]
 #[command(after_help = "\
+A verdict belongs to one version and the very bytes of its video: a video that
+is made again has none. It costs nothing and starts nothing.
+JSON fields: callsheet help json review
+
 Examples:
   callsheet review spring                       the videos and their verdicts
   callsheet review spring --approve TEA-001 TEA-002
   callsheet review spring --reject TEA-003 --reason \"wrong price\"
-  callsheet review spring --export approved.csv
-
-A verdict belongs to one version and the very bytes of its video: a video that
-is made again has none. It costs nothing and starts nothing.
-
-With --json: {batch, counts (waiting, approved, rejected, changes), videos or
-recorded (key, row, variant, version, video_file, digest, seconds, review,
-review_reason, reviewed_by, reviewed_at, origin)}.")]
+  callsheet review spring --export approved.csv")]
 pub(crate) struct ReviewArgs {
     #[command(flatten)]
     batch_ref: BatchRef,

@@ -33,14 +33,10 @@ similar commands), `not begun` (declined), `died` (killed, or power failure);
 Below the runs, the requests of operators: retry, cancel, resolve, pause,
 unpause and those of the console, by requester and with their outcome; then
 the rest of the audit trail: approvals, edits, verdicts, share links, users.
+JSON fields: callsheet help json runs
 
-With --json: {\"runs\": […], \"requests\": […], \"audit\": […]}. Runs have run,
-batch, host, pid, started, heartbeat, ended, ending, exit, cause, words, live, submitted (paid
-requests begun); requests have request, batch, action, target, jobs, paid,
-free, estimated_credits, set_hash, requester, reason, requested, run, done,
-outcome, words; audit has batch, key, action, subject, hash,
-estimated_credits, requester, reason, at, run, done, outcome, words. Times are
-RFC 3339.")]
+Example:
+  callsheet runs spring")]
 pub(crate) struct RunsArgs {
     /// Only runs of this batch (name or file)
     batch: Option<String>,

@@ -14,14 +14,14 @@ use crate::session::exit_code::ExitReason;
 /// Run the AI Studios simulator
 #[derive(Debug, Args)]
 #[command(after_help = "\
+`callsheet help faults` lists the faults. The sandbox accepts the requests of
+the V3 API, renders in simulated time, serves small real videos and keeps a
+bill.
+
 Examples:
   callsheet sandbox                                 as documented
   callsheet sandbox --fault lost-answer=export:5%   lose 5% of export responses
-  callsheet sandbox --fault rate-limit=3            first three requests: 429
-
-`callsheet help faults` lists the faults. The sandbox accepts the requests of
-the V3 API, renders in simulated time, serves small real videos and keeps a
-bill.")]
+  callsheet sandbox --fault rate-limit=3            first three requests: 429")]
 pub(crate) struct SandboxArgs {
     /// Address to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787")]

@@ -18,7 +18,7 @@ use crate::session::reports::audit_json::describe_entry;
 use crate::session::reports::job_json::{JobTrail, job_json};
 use crate::session::reports::request_json::describe_request;
 use crate::text::time_format::{format_elapsed, format_local};
-use crate::text::{pluralize, strip_control, truncate};
+use crate::text::{display_key, pluralize, strip_control, truncate};
 use clap::Args;
 use jiff::Timestamp;
 
@@ -30,10 +30,12 @@ const TEXT_MAX: usize = 300;
 /// Show the history of one video
 #[derive(Debug, Args)]
 #[command(after_help = "\
-With --json, the fields of `callsheet jobs --json` and: in_sheet, due,
-rendering_since, moved, versions, submissions (with tag, project_id, render_id,
-outcome, times, calls), events, requests (of operators) and audit (verdicts and
-edits), both as in `callsheet runs --json`, next (commands). Times are RFC 3339.")]
+Begins with whether the video was paid for, and ends with what you can do.
+JSON fields: callsheet help json show
+
+Examples:
+  callsheet show spring TEA-001        TEA-001, or its part if it is clear
+  callsheet show spring --row 5        the video of row 5")]
 pub(crate) struct ShowArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
@@ -171,7 +173,7 @@ impl JobPage<'_> {
         } else {
             "no longer in the sheet".to_owned()
         };
-        format!("{} ({row} of {}): {state}{stalled}", strip_control(self.key), stored.name)
+        format!("{} ({row} of {}): {state}{stalled}", display_key(self.key), stored.name)
     }
 
     fn state_lines(&self) -> Vec<String> {

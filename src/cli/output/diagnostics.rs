@@ -274,7 +274,8 @@ pub(crate) fn print_row_problems(
             continue;
         }
         let help = problem.help.as_deref().filter(|_| problem.source != PlanProblemSource::Sheet);
-        let help = help.map(|help| format!("\n  {}", strip_control(help))).unwrap_or_default();
+        let help =
+            help.map(|help| format!("\n  help: {}", strip_control(help))).unwrap_or_default();
         printer.error(&format!("{problem}{help}"));
     }
     let printed: u64 =
@@ -320,7 +321,8 @@ pub(crate) fn print_warnings(
         let place = place.unwrap_or_default();
         let rows = warning.describe_rows();
         let variants = warning.describe_variants();
-        let help = warning.help.as_deref().map(|help| format!("\n  {help}")).unwrap_or_default();
+        let help =
+            warning.help.as_deref().map(|help| format!("\n  help: {help}")).unwrap_or_default();
         printer.status(&strip_control_lines(&format!(
             "warning: {rows}{column}: {message}{place}{variants}{help}"
         )));

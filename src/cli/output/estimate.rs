@@ -1,25 +1,20 @@
-//! The line that estimates a run: videos, speech, duration, price.
+//! The line that estimates a run: speech, duration, price. The headline of the plan has the videos.
 
 use std::time::Duration;
 
 use crate::plan::RenderEstimate;
-use crate::text::{format_credits, format_duration, pluralize};
+use crate::text::{format_credits, format_duration};
 
 /// Returns the line. `context` is appended to the duration.
 pub(crate) fn describe_estimate(estimate: &RenderEstimate, context: &str) -> String {
-    let in_progress = match estimate.under_way {
-        0 => String::new(),
-        jobs => format!("; {jobs} in progress"),
-    };
     if estimate.videos == 0 {
-        return format!("nothing new to render{in_progress}");
+        return "nothing new to render".to_owned();
     }
     let (min, max) =
         (format_duration(estimate.duration_min), format_duration(estimate.duration_max));
     let duration = if min == max { min } else { format!("{min} to {max}") };
     format!(
-        "{} to render, {} of speech, takes {duration}, about {}{context}{in_progress}",
-        pluralize(estimate.videos, "video"),
+        "{} of speech, takes {duration}, about {}{context}",
         format_duration(at_least_one_second(estimate.speech_duration)),
         format_credits(estimate.credits),
     )
@@ -34,10 +29,10 @@ fn at_least_one_second(speech: Duration) -> Duration {
 mod tests {
     use crate::cli::output::estimate::*;
 
-    fn estimate(videos: u64, under_way: u64, speech_ms: u64) -> RenderEstimate {
+    fn estimate(videos: u64, speech_ms: u64) -> RenderEstimate {
         RenderEstimate {
             videos,
-            under_way,
+            under_way: 1,
             credits: 3.0,
             speech_duration: Duration::from_millis(speech_ms),
             duration_min: Duration::from_secs(60),
@@ -46,22 +41,18 @@ mod tests {
     }
 
     #[test]
-    fn an_estimate_lists_new_videos_and_videos_in_progress_separately() {
+    fn an_estimate_repeats_no_count_of_the_headline() {
+        assert_eq!(describe_estimate(&estimate(0, 0), ""), "nothing new to render");
         assert_eq!(
-            describe_estimate(&estimate(0, 12, 0), ""),
-            "nothing new to render; 12 in progress"
-        );
-        assert_eq!(
-            describe_estimate(&estimate(3, 1, 61_000), " in a real run"),
-            "3 videos to render, 61 s of speech, takes 60 s to 10 min, about 3 credits in a \
-             real run; 1 in progress"
+            describe_estimate(&estimate(3, 61_000), " in a real run"),
+            "61 s of speech, takes 60 s to 10 min, about 3 credits in a real run"
         );
     }
 
     #[test]
     fn a_very_short_script_counts_as_one_second_of_speech() {
-        let line = |speech_ms| describe_estimate(&estimate(1, 0, speech_ms), "");
-        assert!(line(300).contains(", 1 s of speech"), "{}", line(300));
-        assert!(line(0).contains(", 0 s of speech"), "{}", line(0));
+        let line = |speech_ms| describe_estimate(&estimate(1, speech_ms), "");
+        assert!(line(300).starts_with("1 s of speech"), "{}", line(300));
+        assert!(line(0).starts_with("0 s of speech"), "{}", line(0));
     }
 }

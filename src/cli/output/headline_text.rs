@@ -3,44 +3,42 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::cli::output::printer::pad_or_truncate;
 use crate::cli::output::styled_text::{MessageStyle, StyledText};
 use crate::session::batch_headline::{BatchHeadline, HeadlineMark};
+use crate::text::pluralize;
 
-/// Columns of a batch's name; a longer one makes its own line longer.
-const NAME_WIDTH_MAX: usize = 24;
+/// Columns before the second line of a batch.
+const INDENT: &str = "    ";
 
-/// Returns one line per batch that is not finished, and one for all that are.
+/// Returns two lines per batch that is not finished, its counts and its reason, and one line for all
+/// that are.
 pub(crate) fn headline_lines(headlines: &[BatchHeadline], now: Timestamp) -> Vec<StyledText> {
     let (finished, open): (Vec<_>, Vec<_>) =
         headlines.iter().partition(|headline| headline.mark == HeadlineMark::Finished);
-    let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
-    let names = width(&mut open.iter().map(|headline| headline.batch.chars().count()));
-    let counts = width(&mut open.iter().map(|headline| progress_text(headline).chars().count()));
-    let widths = LineWidths { name: names.min(NAME_WIDTH_MAX), progress: counts };
-    let mut lines: Vec<_> = open.iter().map(|headline| open_line(headline, widths, now)).collect();
-    lines.extend(finished_line(&finished));
+    let mut lines: Vec<_> = open
+        .iter()
+        .flat_map(|headline| [count_line(headline), reason_line(headline, now)])
+        .collect();
+    let (plain, others): (Vec<_>, Vec<_>) =
+        finished.into_iter().partition(|headline| headline.others.is_empty());
+    lines.extend(others.into_iter().map(count_line));
+    lines.extend(finished_line(&plain));
     lines
 }
 
-/// The columns of the first two cells.
-#[derive(Clone, Copy)]
-struct LineWidths {
-    name: usize,
-    progress: usize,
+fn count_line(headline: &BatchHeadline) -> StyledText {
+    StyledText::default()
+        .with(mark_style(headline.mark), mark_text(headline.mark))
+        .plain(" ")
+        .with(MessageStyle::Bold, headline.batch.clone())
+        .plain(format!("  {}", progress_text(headline)))
 }
 
-fn open_line(headline: &BatchHeadline, widths: LineWidths, now: Timestamp) -> StyledText {
-    let style = mark_style(headline.mark);
-    let name = pad_or_truncate(&headline.batch, widths.name.max(headline.batch.chars().count()));
-    let progress = pad_or_truncate(&progress_text(headline), widths.progress);
+fn reason_line(headline: &BatchHeadline, now: Timestamp) -> StyledText {
     let at = headline.at.map(|at| format!("{}: ", short_time(at, now))).unwrap_or_default();
     let line = StyledText::default()
-        .with(style, mark_text(headline.mark))
-        .plain(" ")
-        .with(MessageStyle::Bold, name)
-        .plain(format!("  {progress}  {at}"))
-        .with(style, headline.message.clone());
+        .plain(format!("{INDENT}{at}"))
+        .with(mark_style(headline.mark), headline.message.clone());
     match (&headline.command, headline.lead) {
         (Some(command), "") => line.plain(":  ").with(MessageStyle::Command, command.clone()),
         (Some(command), lead) => {
@@ -61,14 +59,17 @@ fn finished_line(finished: &[&BatchHeadline]) -> Option<StyledText> {
         .with(MessageStyle::Good, mark_text(HeadlineMark::Finished))
         .plain(" ")
         .with(MessageStyle::Bold, names.join(", "))
-        .plain(format!("  {done} of {wanted}"));
+        .plain(format!("  {done} of {}", pluralize(wanted, "video")));
     (!finished.is_empty()).then_some(line)
 }
 
 fn progress_text(headline: &BatchHeadline) -> String {
-    match headline.progress {
-        Some((done, wanted)) => format!("{done} of {wanted}"),
-        None => "–".to_owned(),
+    match (headline.progress, headline.others.as_str()) {
+        (Some((done, wanted)), "") => format!("{done} of {}", pluralize(wanted, "video")),
+        (Some((done, wanted)), others) => {
+            format!("{done} of {}: {others}", pluralize(wanted, "video"))
+        }
+        (None, _) => "–".to_owned(),
     }
 }
 

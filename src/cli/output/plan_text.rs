@@ -11,7 +11,7 @@ use crate::cli::output::{estimate, sheet_remarks};
 use crate::ledger::{ListedRow, RemovedRow, SkipReason, SkippedRow};
 use crate::plan::{ConfirmationCause, PayloadChange, Plan, PlanProblem, PlanProblems};
 use crate::session::next_steps::CommandHints;
-use crate::text::{pluralize, strip_control};
+use crate::text::{display_key, pluralize, strip_control};
 
 /// Replaced keys that are listed one by one.
 const DETAILS_LISTED_MAX: usize = 10;
@@ -50,14 +50,20 @@ pub(crate) fn headline(plan: &Plan, batch: &Batch) -> String {
     format!("{}: {videos}{rows}{states}", batch.name)
 }
 
-/// Returns one line with the classes of the rows: "38 new, 3 changed, 2 unchanged".
+/// Returns one line with the classes of the rows: "38 new, 3 changed, 2 unchanged". A class of all
+/// videos would only repeat their number.
 fn class_line(plan: &Plan) -> String {
     let counts = &plan.counts;
+    let all = counts.new + counts.changed + counts.unchanged;
+    let class = |count: u64, label| {
+        let is_all = count == all && plan.selected_rows.is_none();
+        LabeledCount { count: if is_all { 0 } else { count }, label }
+    };
     let invalid = if counts.invalid_rows == 1 { "invalid row" } else { "invalid rows" };
     join_counts(&[
-        LabeledCount { count: counts.new, label: "new" },
-        LabeledCount { count: counts.changed, label: "changed" },
-        LabeledCount { count: counts.unchanged, label: "unchanged" },
+        class(counts.new, "new"),
+        class(counts.changed, "changed"),
+        class(counts.unchanged, "unchanged"),
         LabeledCount { count: counts.removed, label: "removed" },
         LabeledCount { count: counts.skipped, label: "skipped" },
         LabeledCount { count: counts.invalid_rows, label: invalid },
@@ -116,12 +122,13 @@ fn describe_change(change: &PayloadChange) -> String {
     }
     let cause = if causes.is_empty() { "settings".to_owned() } else { causes.join(", ") };
     let paid = if change.is_paid_again { "; paid for before, rendered again" } else { "" };
-    format!("row {} {}: {cause} changed{paid}", change.row_number, change.key)
+    let key = display_key(&change.key);
+    format!("row {} {key}: {cause} changed{paid}", change.row_number)
 }
 
 fn describe_removed(row: &RemovedRow) -> String {
     let video = if row.is_paid { "; its video is kept" } else { "" };
-    format!("{}: removed, not in the sheet{video}", row.key)
+    format!("{}: removed, not in the sheet{video}", display_key(&row.key))
 }
 
 /// Returns a line for each skipped row, with the keys of all its videos.
@@ -132,7 +139,8 @@ fn describe_skipped_rows(skipped: &[SkippedRow]) -> Vec<String> {
     let rows = skipped.chunk_by(is_same_row);
     rows.filter_map(|row| {
         let first = row.first()?;
-        let keys: Vec<&str> = row.iter().filter_map(|video| video.key.as_deref()).collect();
+        let keys = row.iter().filter_map(|video| video.key.as_deref());
+        let keys: Vec<_> = keys.map(display_key).collect();
         let keys = if keys.is_empty() { String::new() } else { format!(" {}", keys.join(", ")) };
         let video = match (first.is_done, row.len()) {
             (false, _) => "",
@@ -150,7 +158,7 @@ fn describe_skip_reason(reason: &SkipReason) -> String {
 }
 
 fn describe_new(row: &ListedRow) -> String {
-    format!("row {} {}: new", row.row_number, row.key)
+    format!("row {} {}: new", row.row_number, display_key(&row.key))
 }
 
 /// Returns the counts and the estimate, for the head of a page.
@@ -167,17 +175,11 @@ pub(crate) fn header_lines(plan: &Plan, batch: &Batch) -> Vec<String> {
 /// Returns what a run of this plan would do.
 pub(crate) fn action_line(plan: &Plan, batch: &Batch) -> String {
     let estimate = estimate::describe_estimate(&plan.estimate(&batch.limits), "");
-    let invalid = plan.counts.invalid_rows;
+    let stops = format!("`run` stops at {}", these_problems(plan));
     match plan.is_clean() {
         true => estimate,
-        false if invalid == 0 || plan.problems.has_unskippable() => {
-            format!("`run` stops at {}", these_problems(plan))
-        }
-        false => format!(
-            "`run` stops at {}; with --skip-invalid: {} skipped, {estimate}",
-            these_problems(plan),
-            pluralize(invalid, "invalid row"),
-        ),
+        false if plan.counts.invalid_rows == 0 || plan.problems.has_unskippable() => stops,
+        false => format!("{stops}; with --skip-invalid: {estimate}"),
     }
 }
 
@@ -189,7 +191,8 @@ fn these_problems(plan: &Plan) -> &'static str {
 pub(crate) fn with_skipped_rows(plan: &Plan, action: &str) -> String {
     match plan.counts.invalid_rows {
         0 => action.to_owned(),
-        rows => format!("{} skipped; {action}", pluralize(rows, "invalid row")),
+        1 => format!("the invalid row is skipped; {action}"),
+        _ => format!("the invalid rows are skipped; {action}"),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::runner::RunEvent;
 use crate::session::event::JobStateCounts;
 use crate::session::next_steps::CommandHints;
 use crate::session::read_job_counts;
+use crate::text;
 use crate::text::{format_duration, strip_control};
 
 /// Without bars, a line is printed at least this often.
@@ -190,9 +191,10 @@ impl RunProgress {
     /// Returns the key as state, with the batch's name if there are several batches: two batches may
     /// have the same key.
     fn display_key(&self, key: &str) -> String {
+        let key = text::display_key(key);
         match self.printer.batch_label() {
             Some(batch) => format!("{batch} {key}"),
-            None => key.to_owned(),
+            None => key.into_owned(),
         }
     }
 
@@ -212,25 +214,25 @@ impl RunProgress {
             RunEvent::Rendering { key, project_id } if !bars => Some(format!(
                 "{} {}: rendering as {project_id}",
                 count(state.done),
-                strip_control(key)
+                text::display_key(key)
             )),
             RunEvent::Done { key, file } if !bars => Some(format!(
                 "{} {}: done, {}",
                 count(state.done),
-                strip_control(key),
+                text::display_key(key),
                 strip_control(file)
             )),
             RunEvent::Retry { key, message, .. } => {
-                Some(format!("{}: {}; retrying", strip_control(key), strip_control(message)))
+                Some(format!("{}: {}; retrying", text::display_key(key), strip_control(message)))
             }
             RunEvent::Uncertain { key, message } => Some(format!(
                 "{}: {}; {}",
-                strip_control(key),
+                text::display_key(key),
                 strip_control(message),
                 self.quiet_wait_note()
             )),
             RunEvent::Failed { key, message } => {
-                Some(format!("{}: failed: {}", strip_control(key), strip_control(message)))
+                Some(format!("{}: failed: {}", text::display_key(key), strip_control(message)))
             }
             RunEvent::RateLimited { until } => {
                 Some(format!("rate limited by AI Studios until {until:.0}"))
@@ -253,7 +255,7 @@ impl RunProgress {
             )),
             RunEvent::Draining => Some("stopping after open requests (Ctrl-C again: now)".into()),
             RunEvent::Generating { key, progress } if !bars && *progress == 0.0 => {
-                Some(format!("{} {}: drafting", count(state.done), strip_control(key)))
+                Some(format!("{} {}: drafting", count(state.done), text::display_key(key)))
             }
             RunEvent::Started { .. }
             | RunEvent::Drafted { .. }

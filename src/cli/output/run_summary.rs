@@ -12,7 +12,7 @@ pub(crate) fn print_summary(summary: &RunSummary, printer: &Printer) {
         return;
     }
     let result = |line: &str| printer.print_result(&printer.with_batch_prefix(line));
-    result(&describe_rows(summary));
+    result(&describe_counts(summary));
     result(&describe_totals(summary));
     result(&format!("Videos: {}", summary.output_dir.display()));
     result(&format!("Results: {}", summary.results.display()));
@@ -36,8 +36,8 @@ pub(crate) fn print_summary(summary: &RunSummary, printer: &Printer) {
     }
 }
 
-/// Returns one line that accounts for every row, or for every video of each row.
-fn describe_rows(summary: &RunSummary) -> String {
+/// Returns one line that accounts for every video. What is skipped is no video, as in the plan.
+fn describe_counts(summary: &RunSummary) -> String {
     let mut parts: Vec<String> = summary
         .counts
         .iter()
@@ -56,19 +56,14 @@ fn describe_rows(summary: &RunSummary) -> String {
         parts.push(format!("{} invalid", summary.invalid));
     }
     let counts = parts.join(", ");
-    let (videos, skipped) = (summary.count_videos(), summary.skipped);
-    match (summary.has_variants, skipped) {
-        (true, 0) => format!("{}: {counts}", pluralize(videos, "video")),
-        // As in the plan: what is skipped is no video.
-        (true, _) => format!("{}: {counts}; {skipped} skipped", pluralize(videos, "video")),
-        (false, 0) => format!("{}: {counts}", pluralize(videos, "row")),
-        (false, _) => {
-            format!("{}: {counts}, {skipped} skipped", pluralize(videos + skipped, "row"))
-        }
+    let videos = pluralize(summary.count_videos(), "video");
+    match summary.skipped {
+        0 => format!("{videos}: {counts}"),
+        skipped => format!("{videos}: {counts}; {skipped} skipped"),
     }
 }
 
-/// Returns what this run did, and what is left.
+/// Returns what this run did.
 fn describe_totals(summary: &RunSummary) -> String {
     let RunTotals { videos, duration, credits } = summary.totals;
     let mut parts =
@@ -76,10 +71,6 @@ fn describe_totals(summary: &RunSummary) -> String {
     if credits > 0.0 {
         let context = if summary.is_rehearsal { " in a real run" } else { "" };
         parts.push(format!("about {}{context}", format_credits(credits)));
-    }
-    match summary.count_left() {
-        0 => {}
-        left => parts.push(format!("{left} left")),
     }
     format!("This run: {}", parts.join(", "))
 }

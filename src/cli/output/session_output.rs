@@ -21,7 +21,7 @@ use crate::session::files::media_check::{
 use crate::session::ledger_location::LedgerOptions;
 use crate::session::next_steps::CommandHints;
 use crate::session::run_forecast::{InvalidRowsFix, RunForecast, RunStart};
-use crate::text::{format_duration, pluralize, strip_control};
+use crate::text::{display_key, format_duration, pluralize, strip_control};
 
 /// Returns an observer that prints every event. The commands that it suggests are about the ledger that
 /// `ledger_options` select.
@@ -216,7 +216,7 @@ fn forecast_line(forecast: &RunForecast) -> Option<String> {
     match &forecast.start {
         RunStart::Paused => None,
         RunStart::WindowClosed { reason } => Some(reason.clone()),
-        RunStart::Submits { .. } if estimate.videos + estimate.under_way == 0 => None,
+        RunStart::Submits { .. } if estimate.videos == 0 => None,
         RunStart::Submits { videos, is_rehearsal } => {
             let context = if *is_rehearsal { " in a real run" } else { "" };
             let line = estimate::describe_estimate(estimate, context);
@@ -295,7 +295,7 @@ fn describe_media_group(message: &str, group: &[&MediaFinding]) -> String {
 }
 
 fn undelivered(key: &str, message: &str) -> String {
-    format!("{key}: not handed over: {message}")
+    format!("{}: not handed over: {message}", display_key(key))
 }
 
 fn describe_retry(jobs: u64) -> String {

@@ -63,11 +63,13 @@ impl StatusFrame {
         if let Some(last) = &self.status.last_stop {
             lines.push(StyledLine::new(format!("  {}", last.stop.message), TextStyle::Warning));
         }
-        lines.extend(remarks(&self.status).into_iter().map(|remark| {
-            let style =
-                if remark.starts_with("paused") { TextStyle::Warning } else { TextStyle::Plain };
-            StyledLine::new(format!("  {remark}"), style)
-        }));
+        if self.status.batch.paused {
+            let paused = "  paused: nothing is submitted".to_owned();
+            lines.push(StyledLine::new(paused, TextStyle::Warning));
+        }
+        let remarks = remarks(&self.status).into_iter();
+        lines
+            .extend(remarks.map(|remark| StyledLine::new(format!("  {remark}"), TextStyle::Plain)));
         let last = self.footer();
         let rows_left = rows.max(ROWS_MIN).saturating_sub(lines.len() + last.len());
         lines.extend(self.list_lines(rows_left));
@@ -85,11 +87,11 @@ impl StatusFrame {
     }
 
     fn progress_bar(&self, columns: usize) -> StyledLine {
-        let (done, rows) = (self.status.count_done(), self.status.count_rows());
-        let fraction = if rows == 0 { 0.0 } else { done as f64 / rows as f64 };
+        let (done, videos) = (self.status.count_done(), self.status.count_videos());
+        let fraction = if videos == 0 { 0.0 } else { done as f64 / videos as f64 };
         let left =
             self.remaining_time().map_or(String::new(), |left| format!(", about {left} left"));
-        let words = format!("  {done} of {rows} done, {:.0}%{left}", (fraction * 100.0).floor());
+        let words = format!("  {done} of {videos} done, {:.0}%{left}", (fraction * 100.0).floor());
         let length = columns.saturating_sub(text_width(&words) + 2).min(40);
         StyledLine::new(format!("{}{words}", bar_text(fraction, length)), TextStyle::Good)
     }
@@ -101,7 +103,7 @@ impl StatusFrame {
         throughput.time_left(open).map(format_duration)
     }
 
-    /// Returns the counts. Every row is in exactly one of them, so that their sum is `rows`.
+    /// Returns the counts. Every video is in exactly one of them, so that their sum is `videos`.
     fn count_lines(&self) -> Vec<StyledLine> {
         let status = &self.status;
         let jobs = |state| status.count_in_state(state);
@@ -113,7 +115,7 @@ impl StatusFrame {
         };
         let cells = [
             [
-                ("rows", status.count_rows(), TextStyle::Plain),
+                ("videos", status.count_videos(), TextStyle::Plain),
                 ("done", status.count_done(), TextStyle::Good),
             ],
             [

@@ -11,7 +11,9 @@ use crate::session::batch_status::{BatchStatus, Throughput};
 use crate::session::next_steps::{AttentionReason, CommandHints};
 use crate::session::review::review_status::ReviewStatus;
 use crate::text::time_format::{format_dead_run_duration, format_elapsed, format_local};
-use crate::text::{format_credits, format_duration, pluralize, strip_control, truncate};
+use crate::text::{
+    display_key, format_credits, format_duration, pluralize, strip_control, truncate,
+};
 
 /// A shorter run has no meaningful number of videos per hour.
 const PER_HOUR_SPAN_MIN: Duration = Duration::from_mins(1);
@@ -66,9 +68,6 @@ pub(crate) fn live_hint(status: &BatchStatus) -> String {
 /// Returns the remarks beside the counts, one per line.
 pub(crate) fn remarks(status: &BatchStatus) -> Vec<String> {
     let mut remarks = Vec::new();
-    if status.batch.paused {
-        remarks.push("paused: nothing is submitted".to_owned());
-    }
     if status.waiting_requests > 0 {
         let requests = pluralize(status.waiting_requests, "request");
         let verb = if status.waiting_requests == 1 { "waits" } else { "wait" };
@@ -92,19 +91,21 @@ pub(crate) fn remarks(status: &BatchStatus) -> Vec<String> {
     }
     remarks.extend(status.review.iter().flat_map(ReviewStatus::remarks));
     remarks.extend(describe_spending(&status.spending));
-    remarks.extend(status.throughput.map(describe_throughput));
+    // The duration of a short run is that of the last run.
+    let is_measured = |throughput: &Throughput| throughput.span >= PER_HOUR_SPAN_MIN;
+    remarks.extend(status.throughput.filter(is_measured).map(describe_throughput));
     remarks
 }
 
 fn describe_spending(spending: &SpendingTotals) -> Option<String> {
     let SpendingTotals { requests, estimated, heard_of, heard } = *spending;
-    let paid = pluralize(requests.unsigned_abs(), "paid request");
     let estimate = format_credits(estimated);
     match (requests, heard_of) {
         (0, _) => None,
-        (_, 0) => Some(format!("about {estimate} (estimate, {paid})")),
+        (_, 0) => Some(format!("all runs: about {estimate} (estimate)")),
         _ => Some(format!(
-            "about {estimate} (estimate, {paid}); AI Studios reported {heard} for {heard_of} of them"
+            "all runs: about {estimate} (estimate); AI Studios reported {heard} for {heard_of} of \
+             {requests} paid requests"
         )),
     }
 }
@@ -125,13 +126,13 @@ pub(crate) async fn describe_group(
     let hidden = group.jobs.saturating_sub(rows.len() as u64);
     if hidden > 0 {
         let list = commands.jobs_command(&attention::jobs_options(group));
-        lines.push(format!("  and {}: {list}", pluralize(hidden, "more row")));
+        lines.push(format!("  and {}: {list}", pluralize(hidden, "more video")));
     }
     let mut steps = commands.steps_for_group(reason);
     if let (AttentionReason::Uncertain, Some(row)) = (reason, rows.first()) {
         // Uncertain jobs are resolved one by one: each may have been paid for, or not.
         let key = row.key.as_deref().unwrap_or_default();
-        steps.extend(commands.resolve_steps(key, row.project_id.as_deref()));
+        steps.push(commands.resolve_step(key));
     }
     for step in steps {
         lines.push(format!("    {}\n        {}", step.command, step.effect));
@@ -140,15 +141,15 @@ pub(crate) async fn describe_group(
 }
 
 fn row_line(row: &JobRow) -> String {
-    let key = row.key.as_deref().unwrap_or("-");
+    let key = row.key.as_deref().map(display_key).unwrap_or_default();
+    let space = if key.is_empty() { "" } else { " " };
     let message = match (row.stalled, row.progress) {
         (true, Some(progress)) => format!("stalled at {progress:.0}%"),
         _ => row.message.clone().unwrap_or_default(),
     };
     let message = truncate(&message, MESSAGE_CHARS_MAX);
     let separator = if message.is_empty() { "" } else { ": " };
-    let (key, message) = (strip_control(key), strip_control(&message));
-    format!("  row {} {key}{separator}{message}", row.row_number)
+    format!("  row {}{space}{key}{separator}{}", row.row_number, strip_control(&message))
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ fn batch_list(page: &PageRequest, statuses: &[BatchStatus]) -> Markup {
 
 fn batch_item(page: &PageRequest, headline: &BatchHeadline, status: &BatchStatus) -> Markup {
     let counts = counts_by_status(status);
-    let wanted = status.count_rows().saturating_sub(status.skipped);
+    let wanted = status.count_videos();
     html! {
         li .card {
             div .row {

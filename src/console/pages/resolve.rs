@@ -20,7 +20,7 @@ use crate::session::error::CommandError;
 use crate::session::locked_batch;
 use crate::session::operator::operator_batch::find_live_holder;
 use crate::session::operator::resolution::{
-    DecidedResolution, ResolveChoice, ResolveInput, decide_resolution,
+    DecidedResolution, ResolveChoice, ResolveInput, UncertainJob, decide_resolution,
 };
 use crate::text::{format_credits, pluralize};
 
@@ -211,8 +211,8 @@ async fn decide(
     let loaded = locked_batch::load_target(ledger.address(), stored, rehearsal).await;
     let (batch, target) = loaded.map_err(refused)?;
     let because = form.get("because").unwrap_or_default();
-    let input =
-        ResolveInput { ledger, stored, clock: &page.state.clock, key: &view.key, choice, because };
+    let job = UncertainJob { ledger, stored, clock: &page.state.clock, key: &view.key };
+    let input = ResolveInput { job, choice, because };
     let decided = decide_resolution(input, &batch, &target).await;
     target.close().await;
     decided.map_err(refused)

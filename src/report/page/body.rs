@@ -41,7 +41,7 @@ pub(super) fn page_markup(
                 style nonce=(nonce) { (PreEscaped(PAGE_STYLE)) }
             }
             body {
-                a .skip href="#rows" { "Skip to the rows" }
+                a .skip href="#rows" { "Skip to the list of all videos" }
                 (page_header(page, timeline))
                 main {
                     (counts_section(page))
@@ -91,7 +91,12 @@ fn stop_paragraph(page: &ReportPage<'_>) -> Markup {
     html! {
         @if let Some(stop) = stop {
             p .stop {
-                strong { "Stopped: " (stop.words) }
+                strong {
+                    @match stop.words.strip_prefix("stopped ") {
+                        Some(rest) => { "Stopped " (rest) },
+                        None => { "Stopped: " (stop.words) },
+                    }
+                }
                 span .muted {
                     " · " (format_time(page, stop.at))
                     @if let Some(exit) = stop.exit { ", exit " (exit) }
@@ -128,9 +133,9 @@ fn counts_section(page: &ReportPage<'_>) -> Markup {
     let counts = page.status.counts.iter().filter(|(_, jobs)| **jobs > 0);
     html! {
         section aria-label="Counts" {
-            div .tiles role="group" aria-label="Show rows by state" {
+            div .tiles role="group" aria-label="Show videos by state" {
                 button type="button" .tile data-state="" aria-pressed="true" {
-                    span .number { (page.status.rows) } span .label { "rows" }
+                    span .number { (page.status.rows) } span .label { "all" }
                 }
                 @for (state, jobs) in counts {
                     button type="button" .tile data-state=(state) aria-pressed="false" {
@@ -168,7 +173,7 @@ fn attention_article(group: &AttentionGroup) -> Markup {
                 @for message in &group.messages {
                     li {
                         q { (message.words) }
-                        span .muted { " · " (pluralize(message.jobs, "row")) ", such as " (message.key) }
+                        span .muted { " · " (pluralize(message.jobs, "video")) ", such as " (message.key) }
                     }
                 }
                 @if listed < group.jobs {
@@ -266,14 +271,14 @@ fn videos_section() -> Markup {
 fn rows_section() -> Markup {
     html! {
         section aria-labelledby="rows" {
-            h2 id="rows" tabindex="-1" { "Rows" }
-            noscript { p { "The rows need JavaScript. They are also in results.csv." } }
+            h2 id="rows" tabindex="-1" { "All videos" }
+            noscript { p { "The list needs JavaScript. It is also in results.csv." } }
             div .controls {
                 label for="search" { "Search" }
                 input type="search" id="search" placeholder="key, message, any cell" autocomplete="off";
                 p id="count" role="status" aria-live="polite" {}
             }
-            div .scroll tabindex="0" role="region" aria-label="Rows" {
+            div .scroll tabindex="0" role="region" aria-label="All videos" {
                 table id="table" {
                     thead { tr {
                         th scope="col" aria-sort="ascending" { button type="button" data-sort="0" { "Row" } }

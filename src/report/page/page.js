@@ -175,7 +175,7 @@
     shown = 0;
     showUpTo(STEP);
     drawVideos();
-    count.textContent = found.length + (found.length === 1 ? " row" : " rows")
+    count.textContent = found.length + (found.length === 1 ? " video" : " videos")
       + (data.left_out > 0 ? "; " + data.left_out + " more are only in results.csv" : "");
   };
 
@@ -206,7 +206,7 @@
   }
   window.addEventListener("beforeprint", () => {
     showUpTo(PRINTED);
-    if (found.length > shown) count.textContent = shown + " of " + found.length + " rows; all are in results.csv";
+    if (found.length > shown) count.textContent = shown + " of " + found.length + " videos; all are in results.csv";
   });
   draw();
   // After two frames the page is painted; the time is recorded for measurements.

@@ -125,10 +125,10 @@ impl DrawnScene<'_> {
     }
 
     fn image(&self, url: &str, area: CanvasArea, canvas: CanvasArea) -> Markup {
-        let name = format!("image · {}", url_file_name(url));
+        let name = url_file_name(url);
         match self.loaded_url(url) {
-            Some(url) => picture(area, url, &name, "contain"),
-            None => media_box(area, canvas, &name),
+            Some(url) => picture(area, url, name, "contain"),
+            None => media_box(area, canvas, name),
         }
     }
 

@@ -184,6 +184,7 @@ pub(crate) enum FoundCredentials<'a> {
         app_id: String,
         command: &'a str,
         secret_vars: Vec<String>,
+        folder: &'a Path,
     },
 }
 
@@ -192,9 +193,9 @@ impl FoundCredentials<'_> {
     pub(crate) async fn resolve(self) -> Result<Credentials, CredentialsError> {
         match self {
             Self::Pair(pair) => Ok(pair),
-            Self::KeyCommand { app_id, command, secret_vars } => {
+            Self::KeyCommand { app_id, command, secret_vars, folder } => {
                 let failed = |why: String| CredentialsError::KeyCommandFailed { why };
-                let key = ForeignCommand::shell(command, &secret_vars)
+                let key = ForeignCommand::shell(command, &secret_vars, folder)
                     .read_output(KEY_BYTES_MAX)
                     .await
                     .map_err(|failure| failed(failure.to_string()))?;
@@ -262,7 +263,8 @@ fn complete_pair(
         }
         (Some(app_id), None, Some(command)) => {
             let secret_vars = query.batch.map(Batch::secret_vars).unwrap_or_default();
-            Ok(FoundCredentials::KeyCommand { app_id, command, secret_vars })
+            let folder = query.batch.map_or(Path::new(""), Batch::folder);
+            Ok(FoundCredentials::KeyCommand { app_id, command, secret_vars, folder })
         }
         (Some(_), None, None) | (None, _, _) => Err(incomplete()),
     }

@@ -28,10 +28,10 @@ use crate::session::event::{SessionEvent, SessionObserver};
 pub(crate) fn ensure_command_exists(batch: &Batch) -> Result<(), CommandError> {
     let settings = batch.on_done.iter();
     for program in settings.filter_map(|on_done| on_done.command.first()) {
-        check_program(program).map_err(|failure| {
+        check_program(program, batch.folder()).map_err(|failure| {
             CommandError::usage(format!(
                 "`{program}`, the command of `[on_done]`, {failure}; a relative path begins in the folder \
-                 where callsheet is started"
+                 of the batch file"
             ))
         })?;
     }
@@ -162,11 +162,11 @@ impl DeliveryLoop<'_> {
         if !path.is_file() {
             return Err(format!("`{}` does not exist", path.display()));
         }
-        let Some((program, arguments)) = self.settings.command.split_first() else {
-            return Ok(());
-        };
+        let words = &self.settings.command;
+        let Some(program) = words.first() else { return Ok(()) };
         let document = input.document(item, &path, attempt);
-        let command = ForeignCommand::program(program, arguments, &self.batch.secret_vars());
+        let secret_vars = self.batch.secret_vars();
+        let command = ForeignCommand::program(words, &secret_vars, self.batch.folder());
         let command = command.with_time_limit(self.settings.timeout);
         let document = document.to_string();
         let stopped = async {

@@ -31,13 +31,38 @@ pub(crate) enum ResolveChoice {
 }
 
 /// The job to resolve, and where it is.
-pub(crate) struct ResolveInput<'r> {
+#[derive(Clone, Copy)]
+pub(crate) struct UncertainJob<'r> {
     pub(crate) ledger: &'r Ledger,
     pub(crate) stored: &'r StoredBatch,
     pub(crate) clock: &'r Clock,
     pub(crate) key: &'r str,
+}
+
+/// What the operator states about a job, and why.
+pub(crate) struct ResolveInput<'r> {
+    pub(crate) job: UncertainJob<'r>,
     pub(crate) choice: ResolveChoice,
     pub(crate) because: &'r str,
+}
+
+/// What a check shows before the operator has stated anything.
+pub(crate) enum FirstCheck {
+    /// AI Studios accepted it: there is nothing to ask.
+    Accepted(DecidedResolution),
+    Open(OpenJob),
+}
+
+/// A job about which AI Studios shows no decision.
+pub(crate) struct OpenJob {
+    /// What the check showed.
+    pub(crate) message: String,
+    /// The project that it may have become.
+    pub(crate) project_id: Option<String>,
+    /// Whether a callback proves that it was accepted.
+    pub(crate) has_callback: bool,
+    /// Whether the account certainly lacks it.
+    pub(crate) is_absent: bool,
 }
 
 /// A decision, ready to be requested.
@@ -50,6 +75,33 @@ pub(crate) struct DecidedResolution {
     pub(crate) remark: Option<String>,
 }
 
+/// Checks AI Studios before the operator is asked.
+///
+/// # Errors
+/// AI Studios cannot be reached at all, or the job is not uncertain.
+pub(crate) async fn check_first(
+    job: UncertainJob<'_>,
+    batch: &Batch,
+    target: &RunTarget,
+) -> Result<FirstCheck, CommandError> {
+    let due = uncertain_job(job).await?;
+    let callback = job.ledger.callback_report(due.submission).await?;
+    let studio = target.ai_studios(batch, job.clock)?;
+    let evidence = gather_evidence(job, batch, &due, callback.as_ref(), &studio).await?;
+    if let Some(resolution) = accepted_resolution(job.key, &evidence) {
+        return request_for(job, &due, resolution, None).await.map(FirstCheck::Accepted);
+    }
+    let is_absent = evidence == SubmissionEvidence::Absent;
+    let message = match evidence {
+        SubmissionEvidence::Inconclusive { message } => message,
+        SubmissionEvidence::Absent | SubmissionEvidence::Accepted { .. } => {
+            "AI Studios shows no trace of it".to_owned()
+        }
+    };
+    let (project_id, has_callback) = (due.project_id, callback.is_some());
+    Ok(FirstCheck::Open(OpenJob { message, project_id, has_callback, is_absent }))
+}
+
 /// Checks AI Studios, and combines what it shows with the operator's choice.
 ///
 /// # Errors
@@ -59,13 +111,11 @@ pub(crate) async fn decide_resolution(
     batch: &Batch,
     target: &RunTarget,
 ) -> Result<DecidedResolution, CommandError> {
-    let ResolveInput { ledger, stored, key, .. } = input;
-    let Some(due) = ledger.uncertain_job(stored.id, key).await? else {
-        return Err(CommandError::usage(format!("`{key}` is not uncertain: nothing to resolve")));
-    };
+    let UncertainJob { ledger, clock, .. } = input.job;
+    let due = uncertain_job(input.job).await?;
     let callback = ledger.callback_report(due.submission).await?;
-    let studio = target.ai_studios(batch, input.clock)?;
-    let evidence = gather_evidence(&input, batch, &due, callback.as_ref(), &studio).await?;
+    let studio = target.ai_studios(batch, clock)?;
+    let evidence = gather_evidence(input.job, batch, &due, callback.as_ref(), &studio).await?;
     let remark = match (&input.choice, &evidence) {
         // Evidence of acceptance takes precedence over the choice.
         (_, SubmissionEvidence::Accepted { .. }) => None,
@@ -76,9 +126,25 @@ pub(crate) async fn decide_resolution(
     };
     let resolution = decide(&input, &evidence, callback.as_ref())
         .map_err(|message| CommandError::new(ExitReason::Uncertain, message))?;
+    request_for(input.job, &due, resolution, remark).await
+}
+
+async fn uncertain_job(job: UncertainJob<'_>) -> Result<DueJob, CommandError> {
+    let due = job.ledger.uncertain_job(job.stored.id, job.key).await?;
+    let settled = format!("`{}` is not uncertain: nothing to resolve", job.key);
+    due.ok_or_else(|| CommandError::usage(settled))
+}
+
+/// Returns the request of a resolution, bound to the paid request that the evidence is about.
+async fn request_for(
+    job: UncertainJob<'_>,
+    due: &DueJob,
+    resolution: JobResolution,
+    remark: Option<String>,
+) -> Result<DecidedResolution, CommandError> {
     let message = resolution.message.clone();
     let action = RequestedAction::Resolve(resolution);
-    let set = ledger.target_set(stored.id, &action).await?;
+    let set = job.ledger.target_set(job.stored.id, &action).await?;
     let is_same = set.jobs().iter().any(|target| {
         SubmissionId::from(target.submission) == due.submission
             && Some(target.paid_at) == due.paid_at
@@ -92,13 +158,13 @@ pub(crate) async fn decide_resolution(
 
 /// Gathers evidence once, like the reconcile loop of a run.
 async fn gather_evidence(
-    input: &ResolveInput<'_>,
+    job: UncertainJob<'_>,
     batch: &Batch,
     due: &DueJob,
     callback: Option<&CallbackReport>,
     studio: &impl StudioApi,
 ) -> Result<SubmissionEvidence, CommandError> {
-    let ResolveInput { ledger, stored, .. } = input;
+    let UncertainJob { ledger, stored, .. } = job;
     let own_id = due.render_id.as_ref().or(due.project_id.as_ref());
     let mut observation = Observation::default();
     if let Some(id) = own_id {
@@ -164,6 +230,18 @@ async fn check_adoptable(
     }
 }
 
+/// Returns the resolution of a job that AI Studios shows.
+fn accepted_resolution(key: &str, evidence: &SubmissionEvidence) -> Option<JobResolution> {
+    let SubmissionEvidence::Accepted { project_id, render_id, message: cause, .. } = evidence
+    else {
+        return None;
+    };
+    let (project_id, render_id) = (project_id.clone(), render_id.clone());
+    let message = format!("accepted by AI Studios as {project_id} ({cause})");
+    let decision = UncertainDecision::Accepted { project_id, render_id };
+    Some(JobResolution { key: key.to_owned(), decision, message })
+}
+
 /// Combines the evidence with the choice. The error is a message for the operator.
 fn decide(
     input: &ResolveInput<'_>,
@@ -172,12 +250,9 @@ fn decide(
 ) -> Result<JobResolution, String> {
     let has_reason = !input.because.is_empty();
     let because = if has_reason { format!(": {}", input.because) } else { String::new() };
-    let key = input.key.to_owned();
-    if let SubmissionEvidence::Accepted { project_id, render_id, message: cause, .. } = evidence {
-        let (project_id, render_id) = (project_id.clone(), render_id.clone());
-        let message = format!("accepted by AI Studios as {project_id} ({cause})");
-        let decision = UncertainDecision::Accepted { project_id, render_id };
-        return Ok(JobResolution { key, decision, message });
+    let key = input.job.key.to_owned();
+    if let Some(resolution) = accepted_resolution(&key, evidence) {
+        return Ok(resolution);
     }
     let (decision, message) = match &input.choice {
         ResolveChoice::Adopt(project) => (

@@ -224,6 +224,7 @@ fn notify_settings(notify: &NotifySettings) -> Vec<EffectiveSetting> {
         heartbeat_url,
         proxy: _,
         timeout,
+        folder: _,
     } = notify;
     let secret_source = |secret: &SecretRef| match secret {
         SecretRef::Env(name) => format!("from {name}"),

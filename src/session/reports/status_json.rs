@@ -23,7 +23,7 @@ pub(crate) fn status_json(status: &BatchStatus) -> Value {
         "batch": status.batch.name,
         "file": status.batch.file,
         "base_url": status.batch.base_url,
-        "rows": status.count_rows(),
+        "rows": status.count_all(),
         "counts": counts(&status.counts),
         "invalid": status.invalid,
         "skipped": status.skipped,

@@ -1,6 +1,7 @@
 //! Helpers that write a value as readers of a language expect it: `money`, `date`.
 //!
-//! Separators, the place of a currency and the names of months are those of the C library's locales.
+//! Separators, the place of a currency and the names of months are those of the C library's locales;
+//! `price` reads and writes prices.
 //! Invariant: a value whose meaning is not certain is refused or left as it is displayed, never guessed.
 
 use std::borrow::Cow;
@@ -10,15 +11,17 @@ use jiff::civil::Date;
 use pure_rust_locales::{Locale, locale_match};
 use serde_json::Value;
 
-use crate::template::helpers::{HelperDoc, TagOutput, param_column, required_param, text_param};
+use crate::template::helpers::{
+    HelperDoc, TagOutput, param_column, price, required_param, text_param,
+};
 use crate::template::render_error::HelperError;
 
 pub(crate) const MONEY: HelperDoc = HelperDoc {
     name: "money",
     usage: "{{money column \"EUR\" language}}",
-    purpose: "writes a plain number as a price, as readers of the language expect it; a cell with a \
-              currency of its own stays as it is",
-    example: "{{money price \"EUR\" \"de\"}} gives 1.299,00 € for 1299",
+    purpose: "writes a price as readers of the language expect it; a currency in the cell itself \
+              counts more than the one given, and a cell that is no price stays as it is",
+    example: "{{money price \"EUR\" \"de\"}} gives 1.299,00 € for 1299 and 12,90 $ for $12.90",
     arity: (3, 3),
     output: TagOutput::Text,
 };
@@ -49,7 +52,7 @@ impl HelperDef for MoneyHelper {
     ) -> Result<ScopedJson<'rc>, RenderError> {
         let (cell, currency) = (text_param(helper, 0)?, text_param(helper, 1)?);
         let locale = find_locale(&text_param(helper, 2)?);
-        let text = format_money(cell.trim(), currency.trim(), locale);
+        let text = price::format_price(&cell, currency.trim(), locale);
         Ok(ScopedJson::Derived(Value::String(text)))
     }
 }
@@ -82,7 +85,7 @@ impl HelperDef for DateHelper {
 }
 
 /// Returns the locale of a language, such as `de` or `de-AT`; English if it is not known.
-fn find_locale(language: &str) -> Locale {
+pub(super) fn find_locale(language: &str) -> Locale {
     let (language, region) = split_language(language);
     let region = region.unwrap_or_else(|| main_region(&language).into_owned());
     Locale::try_from(format!("{language}_{region}").as_str()).unwrap_or(Locale::en_US)
@@ -118,100 +121,6 @@ fn main_region(language: &str) -> Cow<'static, str> {
         "et" => "EE",
         other => return Cow::Owned(other.to_uppercase()),
     })
-}
-
-/// An amount as digits: `1299` and `5`.
-struct Amount {
-    whole: String,
-    fraction: String,
-    is_negative: bool,
-}
-
-impl Amount {
-    /// Parses a number as spreadsheets display amounts; `None` for anything else. A single separator
-    /// before three digits groups thousands, as no amount has three decimals.
-    fn parse(cell: &str) -> Option<Self> {
-        let (is_negative, digits) = match cell.strip_prefix(['-', '−']) {
-            Some(rest) => (true, rest),
-            None => (false, cell),
-        };
-        let digits: String = digits.chars().filter(|c| !" \u{a0}\u{202f}'’".contains(*c)).collect();
-        if !digits.bytes().all(|byte| byte.is_ascii_digit() || b".,".contains(&byte)) {
-            return None;
-        }
-        let (whole, fraction) = match digits.rsplit_once(['.', ',']) {
-            Some((whole, fraction)) if (1..=2).contains(&fraction.len()) => (whole, fraction),
-            _ => (digits.as_str(), ""),
-        };
-        let groups: Vec<&str> = whole.split(['.', ',']).collect();
-        let (first, rest) = groups.split_first()?;
-        let is_grouped =
-            rest.is_empty() || first.len() <= 3 && rest.iter().all(|one| one.len() == 3);
-        let is_amount = !first.is_empty() && is_grouped;
-        let (whole, fraction) = (groups.concat(), fraction.to_owned());
-        is_amount.then_some(Self { whole, fraction, is_negative })
-    }
-}
-
-/// Returns an amount as a price; a cell that is no plain number is returned as it is.
-fn format_money(cell: &str, currency: &str, locale: Locale) -> String {
-    let Some(amount) = Amount::parse(cell) else { return cell.to_owned() };
-    let point = locale_match!(locale => LC_MONETARY::MON_DECIMAL_POINT);
-    let separator = locale_match!(locale => LC_MONETARY::MON_THOUSANDS_SEP);
-    let is_before = locale_match!(locale => LC_MONETARY::P_CS_PRECEDES) == 1;
-    let is_spaced = locale_match!(locale => LC_MONETARY::P_SEP_BY_SPACE) > 0;
-    let mut number = group_thousands(&amount.whole, separator);
-    if has_fraction(currency) {
-        number.push_str(if point.is_empty() { "." } else { point });
-        number.push_str(&format!("{:0<2}", amount.fraction));
-    }
-    let symbol = currency_symbol(currency);
-    // A code of letters is never written against a digit.
-    let is_code = symbol.chars().all(|c| c.is_ascii_alphabetic());
-    let space = if is_spaced || is_code { "\u{a0}" } else { "" };
-    let sign = if amount.is_negative { "-" } else { "" };
-    match is_before {
-        true => format!("{sign}{symbol}{space}{number}"),
-        false => format!("{sign}{number}{space}{symbol}"),
-    }
-}
-
-fn group_thousands(digits: &str, separator: &str) -> String {
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push_str(separator);
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-fn has_fraction(currency: &str) -> bool {
-    !["JPY", "KRW", "VND", "CLP", "ISK"].contains(&currency.to_uppercase().as_str())
-}
-
-/// Returns the symbol of a currency; one without a symbol keeps its code.
-fn currency_symbol(currency: &str) -> Cow<'_, str> {
-    let symbol = match currency.to_uppercase().as_str() {
-        "EUR" => "€",
-        "USD" | "AUD" | "CAD" | "NZD" | "MXN" => "$",
-        "GBP" => "£",
-        "JPY" | "CNY" => "¥",
-        "KRW" => "₩",
-        "INR" => "₹",
-        "BRL" => "R$",
-        "PLN" => "zł",
-        "CZK" => "Kč",
-        "SEK" | "NOK" | "DKK" => "kr",
-        "TRY" => "₺",
-        "UAH" => "₴",
-        "ILS" => "₪",
-        "VND" => "₫",
-        "THB" => "฿",
-        _ => return Cow::Borrowed(currency),
-    };
-    Cow::Borrowed(symbol)
 }
 
 /// Parses a date with the year first, or with points, which means the day first.
@@ -254,31 +163,6 @@ fn format_date(date: Date, language: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn plain_number_becomes_a_price_of_the_language_and_other_cells_stay() {
-        for (cell, currency, language, want) in [
-            ("1299", "EUR", "de", "1.299,00\u{a0}€"),
-            ("4.9", "EUR", "en", "€4.90"),
-            ("4,90", "EUR", "fr", "4,90\u{a0}€"),
-            ("1,299.50", "USD", "en", "$1,299.50"),
-            ("1.299", "USD", "en", "$1,299.00"),
-            ("12500", "KRW", "ko", "₩12,500"),
-            ("980", "JPY", "ja", "¥980"),
-            ("5", "CHF", "en", "CHF\u{a0}5.00"),
-            ("-3", "USD", "en", "-$3.00"),
-            ("4,90 €", "EUR", "de", "4,90 €"),
-            ("from $5", "USD", "en", "from $5"),
-            ("1.2.3", "USD", "en", "1.2.3"),
-            ("", "USD", "en", ""),
-        ] {
-            assert_eq!(
-                format_money(cell, currency, find_locale(language)),
-                want,
-                "{cell} {language}"
-            );
-        }
-    }
 
     #[test]
     fn date_is_written_in_words_of_the_language() {

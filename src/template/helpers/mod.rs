@@ -10,6 +10,7 @@
 mod choice;
 mod list;
 mod locale;
+pub(crate) mod price;
 mod text;
 mod value;
 

@@ -95,13 +95,13 @@ async fn ids_missing_from_the_account_are_warnings_with_suggestions() {
     let told = &planned.stderr[planned.stderr.find("warning: ").unwrap()..];
     insta::assert_snapshot!(told, @"
     warning: row 4: `Hannah` is not among the account's models
-      did you mean `M000004017` Hannah (Blazer)?
+      help: did you mean `M000004017` Hannah (Blazer)?
     warning: row 3: `M000045085` is not among the account's models
-      did you mean `M000045058` Jonathan (Suit)?
+      help: did you mean `M000045058` Jonathan (Suit)?
     warning: row 2: `BG00002399` is not among the clothes of `M000045058` Jonathan (Suit)
-      did you mean `BG00002320` Suit?
+      help: did you mean `BG00002320` Suit?
     warning: the sheet: `66f0a1b2c3d4e5f60718293e` is not among the account's workspaces
-      did you mean `66f0a1b2c3d4e5f60718293c` Team?
+      help: did you mean `66f0a1b2c3d4e5f60718293c` Team?
     ");
     let asked = request_count(&office);
     let again = office.run(&["plan", "b.toml", "--json"]);

@@ -20,19 +20,19 @@ async fn suspect_cells_are_warnings_with_row_column_and_value() {
     insta::assert_snapshot!(plan_messages(&office, 0), @r#"
     Unused column: note
     warning: rows 2 and 8, column B `script`: `NULL` is what a program writes for an empty value
-      empty the cell, or write what should stand there
+      help: empty the cell, or write what should stand there
     warning: row 3, column B `script`: `Loading...` is an error or a placeholder of a spreadsheet program
-      fix the formula in the spreadsheet, or wait for its value, and save it again
+      help: fix the formula in the spreadsheet, or wait for its value, and save it again
     warning: row 4, column B `script`: `GrÃ¼ÃŸe` was garbled by a program that read the text in another encoding
-      save the original sheet again as "CSV UTF-8" or XLSX
+      help: save the original sheet again as "CSV UTF-8" or XLSX
     warning: row 5, column B `script`: `M?nchen` stands for letters that another program could not write
-      save the original sheet again as "CSV UTF-8" or XLSX
+      help: save the original sheet again as "CSV UTF-8" or XLSX
     warning: row 6, column B `script`: `<b>` is HTML, which would be spoken or shown as it stands
-      write plain text
+      help: write plain text
     warning: row 7, column B `script`: `=A1&B1` is a formula, not its result
-      copy the values of the cells, or save the sheet without "show formulas"
+      help: copy the values of the cells, or save the sheet without "show formulas"
     warning: row 9, column A `key`: `nan` is what a program writes for an empty value
-      empty the cell, or write what should stand there
+      help: empty the cell, or write what should stand there
     "#);
 }
 
@@ -43,7 +43,7 @@ async fn a_control_character_makes_its_row_invalid() {
     insta::assert_snapshot!(plan_messages(&office, 4), @"
     Unused column: note
     error: row 2, column B `script`: `U+0007` is a control character, which has no place in a text
-      delete it in the spreadsheet
+      help: delete it in the spreadsheet
     1 problem in the sheet `s.csv`. Nothing was spent
     ");
 }
@@ -57,7 +57,7 @@ async fn a_condition_on_a_checkbox_is_a_warning_that_shows_the_form_that_works()
         .write("s.csv", "key,script,more\na,One,TRUE\nb,Two,FALSE\nc,Three,\u{a0}\nd,Four,FALSE\n");
     insta::assert_snapshot!(plan_messages(&office, 0), @r#"
     warning: rows 3 and 5, column C `more`: `FALSE` is filled, so a condition on `more` in the template holds
-      write `{{#if (eq more "TRUE")}}`, or empty the cell
+      help: write `{{#if (eq more "TRUE")}}`, or empty the cell
     "#);
     let payloads = office.run(&["preview", "b.toml", "--all"]).stdout;
     let has_more: Vec<bool> = payloads.lines().map(|line| line.contains("More")).collect();

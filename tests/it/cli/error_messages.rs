@@ -102,8 +102,8 @@ async fn errors_have_messages_of_this_program() {
     error: cannot write `no/dir/x.html`: its folder does not exist
     error: cannot write `no/dir/x.csv`: its folder does not exist
     error: cannot open the ledger `no/dir/x.db`: its folder does not exist
-    error: invalid value 'x' for '--limit <N>': must be a whole number, such as 3
-    error: invalid value '-' for '--row <N>': must be a whole number, such as 3
+    error: --limit x: must be a whole number, such as 3
+    error: --row '-': must be a whole number, such as 3
     error: --only: all rows with these keys are skipped or cannot be read
     ");
 }

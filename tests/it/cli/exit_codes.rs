@@ -194,20 +194,11 @@ async fn exit_2_for_wrong_settings_before_any_request() {
     assert!(!said.contains("canary"), "{said}");
     insta::assert_snapshot!(said, @r#"
     # a bad flag
-    error: unexpected argument '--limt' found
-
-      tip: a similar argument exists: '--limit'
-
-    Usage: callsheet run --limit <N> <BATCH>...
-
-    For more information, try '--help'.
+    error: `callsheet run` has no option `--limt`
+      help: did you mean `--limit`?
     # no batch file named
-    error: the following required arguments were not provided:
-      <BATCH>...
-
-    Usage: callsheet run <BATCH>...
-
-    For more information, try '--help'.
+    error: `callsheet run` needs <BATCH>
+      help: write it like callsheet run <BATCH>...
     # no credentials
     error: no credentials: run `callsheet login`, which saves them in `DIR/.config/callsheet/credentials.toml`, or set AISTUDIOS_APP_ID and AISTUDIOS_USER_KEY in the environment. A rehearsal needs none: add --sandbox
     # half of them
@@ -292,7 +283,7 @@ async fn exit_6_for_lost_responses_without_resubmission() {
         assert_eq!(ended.code, Some(6), "{ended:?}");
         insta::allow_duplicates! {
             insta::assert_snapshot!(ended.stdout_without_totals(), @"
-            3 rows: 3 uncertain
+            3 videos: 3 uncertain
             Videos: out
             Results: out/results.csv
             Report: out/report.html
@@ -316,8 +307,7 @@ async fn exit_7_for_a_refused_account() {
     assert!(!refused.stderr.contains("canary"));
     insta::assert_snapshot!(refused.stderr, @"
     promo: 6 videos: 6 to render
-    6 new
-    6 videos to render, 2 s of speech, takes 60 s to 10 min, about 6 credits
+    2 s of speech, takes 60 s to 10 min, about 6 credits
     error: AI Studios refused the credentials: check the app id and user key, and that they belong to this region (AI Studios: appId or userKey is wrong)
     ");
     let gone = office.run(&["-q", "run", "b.toml"]);

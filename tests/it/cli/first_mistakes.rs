@@ -81,7 +81,7 @@ async fn a_misspelt_tag_is_corrected_in_the_template_and_the_cap_that_stops_a_ru
     office.write("t.json.hbs", &template.replace("{{script}}", "{{scrpt}}"));
     assert_refused(&office, &["plan", "b.toml"], 4, "did you mean `{{script}}`?");
     office.write("t.json.hbs", &template);
-    let cap = "stopped at max_credits_per_day = 1 (a day begins at 00:00 UTC); 2 videos left";
+    let cap = "stopped at max_credits_per_day = 1 (a day begins at 00:00 UTC)";
     assert_refused(&office, &["run", "b.toml"], 8, cap);
 }
 

@@ -82,7 +82,7 @@ async fn what_other_programs_call_a_dry_run_leads_to_plan() {
     for option in ["--dry-run", "--simulate"] {
         let ended = cli.run(&["run", "b.toml", option]);
         assert_eq!(ended.code, Some(2), "{ended:?}");
-        assert!(ended.stderr.contains("tip: `callsheet plan BATCH` shows what"), "{ended:?}");
+        assert!(ended.stderr.contains("help: `callsheet plan BATCH` shows what"), "{ended:?}");
         assert!(!ended.stderr.contains("-- --"), "{ended:?}");
     }
 }

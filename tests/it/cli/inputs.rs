@@ -160,9 +160,9 @@ async fn invalid_rows_are_reported_together_and_can_be_skipped() {
     office.write("s.csv", "key,script,speed\na,One,1\nb,Two,fast\nc,Three,2\nd,Four,\n");
     insta::assert_snapshot!(refusal_message(&office), @"
     error: row 3: column C `speed`: `fast` is not a number (template line 4)
-      write digits, with a point before decimals, such as `1.5`
+      help: write digits, with a point before decimals, such as `1.5`
     error: row 5: column C `speed`: the cell is empty and must be a number (template line 4)
-      fill it in, or write `{{number (default column 0)}}`
+      help: fill it in, or write `{{number (default column 0)}}`
     2 problems in the sheet `s.csv`. Nothing was spent
     fix the rows, or run with --skip-invalid to skip them
     ");
@@ -170,7 +170,7 @@ async fn invalid_rows_are_reported_together_and_can_be_skipped() {
     assert_eq!(office.sandbox.render_count(), 2, "{ended:?}");
     assert_eq!(office.results("out").len(), 5, "invalid rows are accounted for");
     insta::assert_snapshot!(ended.stdout_without_totals(), @"
-    4 rows: 2 done, 2 invalid
+    4 videos: 2 done, 2 invalid
     Videos: out
     Results: out/results.csv
     Report: out/report.html

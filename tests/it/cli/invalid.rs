@@ -42,7 +42,7 @@ async fn every_row_of_an_invalid_group_has_a_results_line_with_its_cells() {
     let office = cli_with_groups("sku").await;
     office.write("s.csv", "video,script,sku\nv1,one,a\nv2,two,b\nv1,three,c\nv3,ok,d\n");
     insta::assert_snapshot!(run_and_list_report(&office, "results.csv"), @"
-    3 rows: 2 done, 1 invalid
+    3 videos: 2 done, 1 invalid
     v1|one|a|invalid
     v1|three|c|invalid
     v2|two|b|done
@@ -51,7 +51,7 @@ async fn every_row_of_an_invalid_group_has_a_results_line_with_its_cells() {
     // One key for two groups.
     office.write("s.csv", "video,script,sku\nv1,one,a\nv4,two,a\nv4,more,a\n");
     insta::assert_snapshot!(run_and_list_report(&office, "results.csv"), @"
-    2 rows: 1 done, 1 invalid
+    2 videos: 1 done, 1 invalid
     v1|one|a|done
     v4|two|a|invalid
     v4|more|a|invalid
@@ -63,7 +63,7 @@ async fn a_row_without_a_group_makes_its_possible_groups_invalid() {
     let office = cli_with_groups("video").await;
     office.write("s.csv", "video,script\nv1,one\nv1,two\n,three\nv2,four\nv3,ok\n");
     insta::assert_snapshot!(run_and_list_report(&office, "results.csv"), @"
-    4 rows: 1 done, 3 invalid
+    4 videos: 1 done, 3 invalid
     v1|one|invalid
     v1|two|invalid
     |three|invalid
@@ -80,7 +80,7 @@ async fn an_invalid_row_keeps_its_readable_cells_and_can_be_fixed() {
     std::fs::write(office.path("s.csv"), sheet).unwrap();
     office.write("b.toml", &format!("encoding = 'UTF-8'\n{batch}"));
     insta::assert_snapshot!(run_and_list_report(&office, "results.csv"), @"
-    7 rows: 1 done, 6 invalid
+    7 videos: 1 done, 6 invalid
     A|ok|done
     A|doubled|invalid
     |no key|invalid
@@ -90,7 +90,7 @@ async fn an_invalid_row_keeps_its_readable_cells_and_can_be_fixed() {
     E|x y|invalid
     ");
     insta::assert_snapshot!(run_and_list_report(&office, "failures.csv"), @"
-    7 rows: 1 done, 6 invalid
+    7 videos: 1 done, 6 invalid
     A|doubled|invalid
     |no key|invalid
     B|one, two|invalid
@@ -146,11 +146,11 @@ async fn a_problem_in_a_group_is_reported_for_its_row() {
     assert_eq!(ended.code, Some(4), "{ended:?}");
     let lines = ended.stderr.lines().filter(|line| line.contains("row "));
     insta::assert_snapshot!(lines.map(str::trim).collect::<Vec<_>>().join("\n"), @"
-    × row 4 and 2 more, column B `script`: the script is empty
+    error: row 4 and 2 more: column B `script`: the script is empty (template line 4)
     error: row 5: column C `lay`: `x` is not a number (template line 6)
     ");
     insta::assert_snapshot!(run_and_list_report(&office, "results.csv"), @"
-    3 rows: 3 invalid
+    3 videos: 3 invalid
     v1|one|1|invalid
     v1||2|invalid
     v1|more|1|invalid
@@ -191,11 +191,11 @@ async fn an_empty_cell_of_a_list_or_a_variant_is_reported_with_its_column() {
     office.write("t.json.hbs", &template.replace(script, &each));
     refused("key,script_1,note,script_2,script_3\na,One,n,Two,\nb,One,n,,Three\nc,,,Two,Three\n");
     insta::assert_snapshot!(told.join("\n"), @"
-    × row 3, column B `Script KO`: the script is empty
+    error: row 3: column B `Script KO`: the script is empty (template line 4)
     1 problem in the sheet `s.csv`. Nothing was spent
     --
-    × row 3, column D `script_2`: the script is empty
-    × row 4, column B `script_1`: the script is empty
+    error: row 3: column D `script_2`: the script is empty (template line 4)
+    error: row 4: column B `script_1`: the script is empty (template line 4)
     2 problems in the sheet `s.csv`. Nothing was spent
     --
     ");

@@ -42,7 +42,7 @@ async fn same_batch_file_has_the_same_ledger_in_every_folder() {
             let ended = run_in(&office, folder, &["run", batch, "--yes"]);
             assert_eq!(ended.code, Some(0), "{ended:?}");
             let planned = run_in(&office, folder, &["plan", batch, "--offline"]);
-            assert!(planned.stdout.contains("3 unchanged"), "{planned:?}");
+            assert!(planned.stdout.contains("3 videos: 3 done"), "{planned:?}");
             let status = run_in(&office, folder, &["status", batch]);
             assert!(status.stdout.contains("promo"), "{status:?}");
         }

@@ -94,7 +94,7 @@ async fn status_watch_without_a_terminal_prints_a_line_per_change() {
     assert!(watched.stdout.lines().next().unwrap().contains("; live"), "{}", watched.stdout);
     assert!(!watched.stdout.contains('\u{1b}'), "{}", watched.stdout);
     let last = watched.stdout.lines().last().unwrap();
-    assert!(last.contains("of 6 rows: 6 done") && last.contains("; 6 videos in "), "{last}");
+    assert!(last.contains("of 6 videos: 6 done") && last.contains("; 6 videos in "), "{last}");
     let documents: Vec<Value> =
         read.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(documents.last().unwrap()["tempo"]["videos"], 6);

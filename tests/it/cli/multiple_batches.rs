@@ -30,11 +30,11 @@ async fn two_batches_run_side_by_side_and_are_reported_by_name() {
     let mut out: Vec<_> = out.lines().collect();
     out.sort_unstable();
     insta::assert_snapshot!(out.join("\n"), @"
-    promo: 3 rows: 3 done
+    promo: 3 videos: 3 done
     promo: Report: out/report.html
     promo: Results: out/results.csv
     promo: Videos: out
-    second: 3 rows: 3 done
+    second: 3 videos: 3 done
     second: Report: out2/report.html
     second: Results: out2/results.csv
     second: Videos: out2

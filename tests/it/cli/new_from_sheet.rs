@@ -50,12 +50,12 @@ async fn sheet_of_a_campaign_becomes_a_batch_that_plans_and_runs_without_an_edit
     insta::assert_snapshot!("batch-file", read(&office, "jobs/spring-campaign.toml"));
     let planned = office.run(&["plan", "spring-campaign", "--offline"]);
     assert_eq!(planned.code, Some(0), "{planned:?}");
-    insta::assert_snapshot!(planned.stdout, @r"
+    insta::assert_snapshot!(planned.stdout, @"
     spring-campaign: 5 videos (3 rows): 5 to render
-    5 new, 3 skipped
+    3 skipped
       row 5 BAG-207/de: skipped, `Script DE` is empty
       row 6 HAT-003/en, HAT-003/de: skipped, `Status` is `On hold`
-    5 videos to render, 16 s of speech, takes 60 s to 10 min, about 5 credits
+    16 s of speech, takes 60 s to 10 min, about 5 credits
     ");
     let again = run_new(&office, &args);
     assert_eq!(again.code, Some(2), "{again:?}");
@@ -100,7 +100,7 @@ async fn uncertain_sheet_is_refused_without_a_terminal_with_the_options_that_dec
     let decided = run_new(&office, &options);
     assert_eq!(decided.code, Some(0), "{decided:?}");
     let planned = office.run(&["plan", "two", "--offline"]);
-    assert!(planned.stdout.contains("2 new"), "{planned:?}");
+    assert!(planned.stdout.contains("2 to render"), "{planned:?}");
 
     let unknown = run_new(&office, &["three", "--sheet", "odd.csv", "--yes", "--key", "Thnig"]);
     assert_eq!(unknown.code, Some(2), "{unknown:?}");
@@ -134,7 +134,7 @@ async fn demo_is_written_anywhere_and_runs() {
     assert_eq!(written.stdout, "callsheet run jobs/demo.toml --sandbox\n");
     let planned = office.run(&["plan", "demo", "--sandbox"]);
     assert_eq!(planned.code, Some(0), "{planned:?}");
-    assert!(planned.stdout.contains("12 new"), "{planned:?}");
+    assert!(planned.stdout.contains("12 to render"), "{planned:?}");
     assert_eq!(run_new(&office, &["--demo"]).code, Some(2), "nothing is overwritten");
 }
 

@@ -56,9 +56,9 @@ fn suggested_command(ended: &CommandOutput, mark: &str) -> Vec<String> {
     command.split_whitespace().map(str::to_owned).collect()
 }
 
-/// Returns the command of the first line of `status`.
+/// Returns the command of the first batch in `status`.
 fn headline_command(ended: &CommandOutput) -> Vec<String> {
-    let line = ended.stdout.lines().next().unwrap_or_default();
+    let line = ended.stdout.lines().nth(1).unwrap_or_default();
     let (_, command) = line.split_once(":  callsheet ").unwrap_or_else(|| panic!("{ended:?}"));
     command.split_whitespace().map(str::to_owned).collect()
 }

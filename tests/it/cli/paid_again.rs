@@ -47,13 +47,12 @@ async fn a_changed_template_stops_the_run_until_the_changes_are_accepted() {
     );
     insta::assert_snapshot!(plan.stdout, @"
     promo: 5 videos: 5 to render
-    5 changed
       row 2 k000: the template changed; paid for before, rendered again
       row 3 k001: the template changed; paid for before, rendered again
       row 4 k002: the template changed; paid for before, rendered again
       row 5 k003: the template changed; paid for before, rendered again
       row 6 k004: the template changed; paid for before, rendered again
-    5 videos to render, 2 s of speech, takes 60 s to 10 min, about 5 credits
+    2 s of speech, takes 60 s to 10 min, about 5 credits
     ");
     let capped = office.run(&["run", "b.toml", "--accept-changes", "--limit", "1"]);
     assert_eq!((capped.code, office.sandbox.render_count()), (Some(8), 6), "{capped:?}");
@@ -160,7 +159,7 @@ async fn a_plan_lists_rows_by_key_with_their_reasons() {
       row 4 c: skipped, `Status` is `TRUE`; its video is kept
       row 5 e: skipped, `Status` is `x`
       row 6 f: new
-    2 videos to render, 1 s of speech, takes 60 s to 10 min, about 2 credits
+    1 s of speech, takes 60 s to 10 min, about 2 credits
     ");
 }
 
@@ -185,7 +184,7 @@ async fn an_unclear_skip_cell_is_a_warning_with_its_row() {
     let plan = office.run(&["plan", "b.toml", "--offline"]);
     insta::assert_snapshot!(plan.stderr, @r#"
     warning: row 2, column C `Status`: `On hold` is neither yes nor no, so the row is rendered
-      to skip such rows, write `skip = { column = "Status", values = ["On hold"] }` in the batch file
+      help: to skip such rows, write `skip = { column = "Status", values = ["On hold"] }` in the batch file
     "#);
     with_skip("key = 'key'\nskip = { column = 'Status', values = ['On hold'] }");
     let plan = office.run(&["plan", "b.toml", "--offline"]);
@@ -203,7 +202,7 @@ async fn a_file_name_needs_all_of_its_cells_and_every_collision_is_listed() {
     assert_eq!(plan.code, Some(4), "{plan:?}");
     insta::assert_snapshot!(plan.stderr, @r#"
     error: row 4, column C `place`: empty, and `file` in the batch file uses it: place
-      fill it in, or write `{{default place "…"}}` in `file`
+      help: fill it in, or write `{{default place "…"}}` in `file`
     error: rows 2, 3 and 5 would all be written to `Ulm.mp4`
     2 problems in the sheet `s.csv`. Nothing was spent
     "#);
@@ -225,7 +224,7 @@ async fn a_problem_of_a_row_is_reported_once_for_all_variants() {
     );
     let run = office.run(&["run", "b.toml", "--yes", "--skip-invalid"]);
     assert!(!run.stderr.contains("Nothing was spent"), "{run:?}");
-    assert!(run.stderr.contains("1 invalid row skipped; 4 videos to render"), "{run:?}");
+    assert!(run.stderr.contains("the invalid row is skipped; 1 s of speech"), "{run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

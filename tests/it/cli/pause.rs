@@ -78,9 +78,8 @@ async fn a_run_of_a_paused_batch_downloads_but_spends_nothing() {
     assert_eq!(loud.code, Some(8));
     insta::assert_snapshot!(loud.stderr, @"
     promo: 4 videos: 2 done, 2 to render
-    4 unchanged
     paused: renders in progress are still downloaded; nothing new is submitted until `callsheet unpause promo`
-    the batch is paused; 2 videos left
+    the batch is paused
     Next: callsheet unpause promo
           submits the remaining videos again
     ");

@@ -62,8 +62,7 @@ async fn plan_status_and_preview_print_text_and_json() {
     let first = office.run(&["plan", "b.toml", "--offline"]);
     insta::assert_snapshot!(first.stdout, @"
     promo: 3 videos: 3 to render
-    3 new
-    3 videos to render, 1 s of speech, takes 60 s to 10 min, about 3 credits
+    1 s of speech, takes 60 s to 10 min, about 3 credits
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     office.write("s.csv", "key,script\nk000,Hello 0\nk001,Something else\nk003,New\n");
@@ -74,7 +73,7 @@ async fn plan_status_and_preview_print_text_and_json() {
       row 3 k001: `script` changed; paid for before, rendered again
       k002: removed, not in the sheet; its video is kept
       row 4 k003: new
-    2 videos to render, 1 s of speech, takes 60 s to 10 min, about 2 credits
+    1 s of speech, takes 60 s to 10 min, about 2 credits
     ");
     let plan = parse_documents(&office.run(&["plan", "b.toml", "--json", "--offline"]).stdout)
         .pop()
@@ -145,12 +144,8 @@ async fn plan_status_and_preview_print_text_and_json() {
     assert_eq!(office.sandbox.render_count(), 3, "a plan asks nothing");
 
     let shown = office.run(&["status"]).stdout;
-    insta::assert_snapshot!(shown, @"
-    ✓ promo  3 of 3
-
-    batch  rows  done
-    promo     3     3
-    ");
+    insta::assert_snapshot!(shown, @"✓ promo  3 of 3 videos
+");
     let status = parse_documents(&office.run(&["status", "--json"]).stdout).pop().unwrap();
     let promo = &status["batches"][0];
     assert_eq!((&promo["batch"], &promo["rows"]), (&"promo".into(), &3.into()));
@@ -241,7 +236,7 @@ async fn output_without_a_terminal_has_no_escape_sequences() {
     let quiet = office.run(&["-q", "run", "b.toml"]);
     assert_eq!(quiet.stderr, "");
     insta::assert_snapshot!(office.normalize(&quiet.stdout_without_totals()), @"
-    3 rows: 3 done
+    3 videos: 3 done
     Videos: out
     Results: out/results.csv
     Report: out/report.html

@@ -20,7 +20,7 @@ async fn videos_are_renamed_after_a_changed_pattern_and_nothing_is_rendered() {
     let hint = "3 videos keep the name of the earlier `file`; to rename (free): callsheet rename \
                 b.toml";
     assert!(planned.stdout.contains(hint), "{planned:?}");
-    assert!(planned.stdout.contains("3 unchanged"), "{planned:?}");
+    assert!(planned.stdout.contains("3 videos: 3 done"), "{planned:?}");
 
     let asked = office.run(&["rename", "b.toml"]);
     assert!(asked.stderr.contains("--yes"), "{asked:?}");

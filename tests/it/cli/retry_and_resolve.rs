@@ -135,6 +135,12 @@ async fn a_missing_or_foreign_project_is_not_adopted() {
     let done = keys_with_status(&office, "done");
     let headings = &office.results("out")[0];
     let project = &done[headings.iter().position(|heading| heading == "project_id").unwrap()];
+    // Without an option, what the check leaves open is named, and nothing changes.
+    let open = office.run(&["resolve", "b.toml", &lost]);
+    assert_eq!(open.code, Some(6), "{open:?}");
+    assert!(open.stderr.starts_with(&format!("error: `{lost}` is still open: ")), "{open:?}");
+    let left = "\n  decide with --adopt PROJECT, --not-submitted --because \"…\" or --abandon\n";
+    assert!(open.stderr.ends_with(left), "{open:?}");
     let mut told = String::new();
     for id in ["a-slip-of-the-pen", project] {
         let ended = office.run(&["resolve", "b.toml", &lost, "--adopt", id]);

@@ -40,7 +40,7 @@ async fn a_batch_with_a_sheet_from_stdin_can_be_resumed() {
     let office = cli_with_sheet_source("-").await;
     let (code, out, err) = run_with_stdin(&office, &["plan", "b.toml"], SHEET);
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.starts_with("promo: 2 videos: 2 to render\n2 new\n"), "{out}");
+    assert!(out.starts_with("promo: 2 videos: 2 to render\n"), "{out}");
     let (code, out, err) = run_with_stdin(&office, &["preview", "b.toml", "--key", "b"], SHEET);
     assert!(code == Some(0) && out.contains("World"), "{err}");
     let args = ["run", "b.toml", "--limit", "1", "--check-media"];

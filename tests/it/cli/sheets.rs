@@ -38,27 +38,23 @@ async fn a_skipped_row_is_counted_everywhere_and_costs_nothing() {
     sheet("", "skip", "x");
     insta::assert_snapshot!(plan_batch(&office).stdout, @"
     promo: 1 video: 1 to render
-    1 new, 2 skipped
+    2 skipped
       row 3 b: skipped, `Status` is `skip`
       row 4 c: skipped, `Status` is `x`
-    1 video to render, 1 s of speech, takes 60 s to 10 min, about 1 credit
+    1 s of speech, takes 60 s to 10 min, about 1 credit
     ");
     let ended = office.run(&["run", "b.toml"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     insta::assert_snapshot!(ended.stdout_without_totals(), @"
-    3 rows: 1 done, 2 skipped
+    1 video: 1 done; 2 skipped
     Videos: out
     Results: out/results.csv
     Report: out/report.html
     ");
     assert_eq!(keys_by_status(&office), "a done, b skipped, c skipped");
     assert!(!office.path("out/failures.csv").exists(), "no row needs a fix");
-    insta::assert_snapshot!(office.run(&["status"]).stdout, @"
-    ✓ promo  1 of 1
-
-    batch  rows  done  skipped
-    promo     3     1        2
-    ");
+    insta::assert_snapshot!(office.run(&["status"]).stdout, @"✓ promo  1 of 1 video: 2 skipped
+");
     let listed = office.run(&["jobs", "b.toml", "--state", "skipped", "--json"]);
     assert_eq!(listed.stdout.matches("\"state\":\"skipped\"").count(), 2, "{listed:?}");
 
@@ -66,10 +62,10 @@ async fn a_skipped_row_is_counted_everywhere_and_costs_nothing() {
     sheet("done", "", "x");
     insta::assert_snapshot!(plan_batch(&office).stdout, @"
     promo: 1 video: 1 to render
-    1 new, 2 skipped
+    2 skipped
       row 2 a: skipped, `Status` is `done`; its video is kept
       row 4 c: skipped, `Status` is `x`
-    1 video to render, 1 s of speech, takes 60 s to 10 min, about 1 credit
+    1 s of speech, takes 60 s to 10 min, about 1 credit
     ");
     assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(0));
     assert_eq!(keys_by_status(&office), "a done, b done, c skipped");
@@ -90,7 +86,7 @@ async fn an_unsubmitted_job_is_removed_and_restored_with_its_row() {
     sheet("skip");
     insta::assert_snapshot!(plan_batch(&office).stdout, @"
     promo: 1 video: 1 done
-    1 unchanged, 2 skipped
+    2 skipped
       row 2 b: skipped, `Status` is `skip`
       row 4 b: skipped, `Status` is `skip`
     nothing new to render
@@ -140,7 +136,7 @@ async fn the_detected_format_of_a_sheet_is_shown() {
     Encoding: EUC-KR
     Unused columns: 담당 and 메모
     warning: the sheet: the encoding is guessed: it is read as EUC-KR, for example `안녕하세요`
-      if that looks wrong, set `encoding` in the batch file, or save it as "CSV UTF-8"
+      help: if that looks wrong, set `encoding` in the batch file, or save it as "CSV UTF-8"
     --
     Worksheet: Scripts (for Old, set `worksheet`)
     "#);

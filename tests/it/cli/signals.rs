@@ -227,7 +227,7 @@ async fn every_message_of_an_unattended_run_begins_with_its_local_time() {
         assert!(crate::support::test_cli::is_log_time(time), "{line}");
     }
     // Results are no log.
-    assert!(ended.stdout.starts_with("2 rows: 2 done\n"), "{}", ended.stdout);
+    assert!(ended.stdout.starts_with("2 videos: 2 done\n"), "{}", ended.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]

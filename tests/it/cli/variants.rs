@@ -41,7 +41,7 @@ async fn a_row_has_one_job_per_variant_and_only_changes_are_rendered() {
     let planned = office.run(&["plan", "b.toml"]);
     assert_eq!(planned.code, Some(0), "{planned:?}");
     assert!(
-        planned.stdout.starts_with("promo: 3 videos (2 rows): 3 to render\n3 new, 1 skipped\n"),
+        planned.stdout.starts_with("promo: 3 videos (2 rows): 3 to render\n1 skipped\n"),
         "{planned:?}"
     );
     assert!(planned.stderr.contains("Unused column: Note"), "{planned:?}");
@@ -66,7 +66,7 @@ async fn a_row_has_one_job_per_variant_and_only_changes_are_rendered() {
     1 changed, 2 unchanged, 1 skipped
       row 2 a/ko: `Script_KO`, `Note` changed; paid for before, rendered again
       row 3 b/ko: skipped, `Script_KO` is empty
-    1 video to render, 1 s of speech, takes 60 s to 10 min, about 1 credit
+    1 s of speech, takes 60 s to 10 min, about 1 credit
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     assert_eq!(result_lines(&office)[1], "a ko done a_ko-v2.mp4");
@@ -154,16 +154,8 @@ async fn problems_of_variants_are_reported_before_any_request() {
       help: the nearest: `Script (EN)`, `Script_KO`
     2 problems in the sheet `s.csv`. Nothing was spent
     --
-      × row 3, column C `Script_KO`: the script is empty (variant `ko`)
-       ╭─[t.json.hbs:4:25]
-     3 │   "scenes": [{
-     4 │     "scripts": [{"org": "{{script}}", "isTTS": false, "tts": null, "modelId": "M1",
-       ·                         ──────┬─────
-       ·                               ╰── here
-     5 │       "clothId": "B1"}],
-       ╰────
-      help: fill in the cell; for a scene without speech set `"isDelete": true` on
-            the avatar
+    error: row 3: column C `Script_KO`: the script is empty (template line 4) (variant `ko`)
+      help: fill in the cell; for a scene without speech set `"isDelete": true` on the avatar
     1 problem in the sheet `s.csv`. Nothing was spent
     fix the rows, or run with --skip-invalid to skip them
     --
@@ -201,4 +193,25 @@ async fn problems_of_variants_are_reported_before_any_request() {
       help: choose a short name, such as `name = "ko"`
     1 problem in the batch file `b.toml`. Nothing was spent
     "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prices_are_written_for_each_language_and_others_are_warned_about() {
+    let office = cli_with_variants("").await;
+    let sheet = "key,Script (EN),Script_KO,Price\n\
+                 a,Hello,안녕하세요,€ 12.90\nb,World,,CHF 1'299.50\nc,More,더,from 5 €\n";
+    office.write("s.csv", sheet);
+    let template = std::fs::read_to_string(office.path("t.json.hbs")).unwrap();
+    let priced = template.replace("{{variant}}", "{{money Price \"EUR\" language}}");
+    office.write("t.json.hbs", &priced);
+    let planned = office.run(&["plan", "b.toml", "--offline"]);
+    assert_eq!(planned.code, Some(0), "{planned:?}");
+    insta::assert_snapshot!(planned.stderr, @"
+    warning: row 4, column D `Price`: `from 5 €` is not one price, so it is the same in every language
+      help: write the amount alone, such as 4.90 or € 4.90, or give each language a column of its own in `[[variants]]`
+    ");
+    let shown = office.run(&["preview", "b.toml", "--all"]).stdout;
+    for name in ["a en €12.90", "a ko €12.90", "b en CHF\u{a0}1,299.50", "c en from 5 €"] {
+        assert!(shown.contains(&format!("\"name\":\"{name}")), "{name}: {shown}");
+    }
 }

@@ -61,9 +61,10 @@ vendor-DATE.toml beside the batch file, for `[vendor] file`.
 Each line begins with ok, warn or fail. Exit code: 0 if nothing fails; 1 ledger
 or disk, 2 setting, 4 batch file, sheet or template, 5 AI Studios unavailable,
 7 account refused; if several fail, the first of 1, 7, 2, 4, 5.
+JSON fields: callsheet help json check
 
-With --json: {\"exit\": …, \"findings\": [{grade, topic, words, todo}], \"settings\":
-[{name, value, from}], \"vendor\": [{key, value, from, why}]}.")]
+Example:
+  callsheet check jobs/spring.toml")]
 pub(crate) struct CheckArgs {
     /// Batch file or name
     #[arg(value_parser = batch_file_parser())]

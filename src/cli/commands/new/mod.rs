@@ -30,12 +30,12 @@ const DEMO_NAME: &str = "demo";
 /// Create a batch file, from your sheet or with a new one
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Existing files are never overwritten.
+
 Examples:
   callsheet new --sheet products.xlsx         asks only what it cannot find
   callsheet new spring                        a sheet to fill in
-  callsheet new --demo                        twelve videos to rehearse with
-
-Existing files are never overwritten.")]
+  callsheet new --demo                        twelve videos to rehearse with")]
 pub(crate) struct NewArgs {
     /// Batch name, or jobs/NAME.toml [default: the sheet's name]
     name: Option<String>,

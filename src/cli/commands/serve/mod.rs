@@ -34,13 +34,13 @@ use crate::webhook::WebhookReceiver;
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
+Without users, the console prints a link that signs in one browser.
+
 Examples:
   callsheet serve                                the console on this machine
   callsheet serve --sandbox                      a demo, without an account
   callsheet serve jobs/spring.toml               webhooks at its `listen`
-  callsheet serve user add ann --role reviewer   a user of the console
-
-Without users, the console prints a link that signs in one browser.")]
+  callsheet serve user add ann --role reviewer   a user of the console")]
 pub(crate) struct ServeArgs {
     #[command(subcommand)]
     command: Option<ServeCommand>,

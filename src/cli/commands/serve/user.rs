@@ -29,9 +29,7 @@ const NAME_CHARS_MAX: usize = 64;
 #[command(after_help = "\
 Roles: a viewer reads, a reviewer also judges videos, an operator also acts on
 batches and may spend credits. The password is asked for, or is the first line
-of standard input.
-
-With --json, list: {\"users\": […]} with name, role, created.")]
+of standard input.")]
 pub(crate) struct UserArgs {
     #[command(subcommand)]
     command: UserCommand,

@@ -11,7 +11,6 @@ use crate::cli::args::{BatchRef, GlobalArgs};
 use crate::cli::output::headline_text;
 use crate::cli::output::printer::Printer;
 use crate::cli::output::status_text::{describe_group, describe_last_run, remarks};
-use crate::cli::output::text_table::TextTable;
 use crate::clock::Clock;
 use crate::ledger::{BatchId, JobState, Ledger, RowStatus};
 use crate::report::AttentionGroup;
@@ -28,20 +27,16 @@ use crate::session::reports::status_json::status_json;
 /// Show the status of batches and the next step
 #[derive(Debug, Args)]
 #[command(after_help = "\
-`open` jobs continue in the next run: ready, submitting, rendering, fetching.
-rows = done + open + uncertain + failed + cancelled + invalid + skipped.
+The batches that need you come first. `open` videos continue in the next run.
+For one batch, the rows that need you follow, with their commands.
+JSON fields: callsheet help json status
 
-With --json: {\"batches\": […]} with batch, file, base_url, rows, counts (by
-state), invalid, skipped, stalled, generating, removed (by state), credits (as
-reported by AI Studios), spent (requests, estimated, observed, observed_of),
-tempo (videos, seconds, per_hour: in the last hour of the last run), paused,
-planned, live (holder of the lock), waiting_requests (of operators), last_run
-(as in `callsheet runs --json`), troubles (state, cause, jobs, next), stop
-(cause, words, advice, exit, at), next.
-With --watch: one such line (for one batch, one such batch) at every change and
-at least once a minute.")]
+Examples:
+  callsheet status                  all batches
+  callsheet status spring           one, with the rows that need you
+  callsheet status spring --watch   live")]
 pub(crate) struct StatusArgs {
-    /// Batch name or file [default: all]; shows what needs attention
+    /// Batch name or file [default: all]
     batch: Option<String>,
     /// Use the ledger of rehearsals
     #[arg(long)]
@@ -93,7 +88,7 @@ async fn execute(
             "no batches yet{hint}. Next: callsheet run jobs/NAME.toml{arguments}"
         ));
     } else {
-        print_headlines(&statuses, printer);
+        print_headlines(&statuses, only.is_some(), printer);
         for status in statuses.iter().filter(|_| only.is_some() || printer.is_verbose()) {
             print_batch_status(status, &ledger, only, printer).await?;
         }
@@ -123,15 +118,25 @@ async fn read_statuses(
     Ok(statuses)
 }
 
-/// Prints what needs the user, worst first, and the counts.
-fn print_headlines(statuses: &[BatchStatus], printer: &Printer) {
-    let mut headlines: Vec<_> = statuses.iter().map(BatchHeadline::from_status).collect();
+/// Prints what needs the user, worst first, and the counts. The page of one batch does not name the
+/// command that prints it.
+fn print_headlines(statuses: &[BatchStatus], is_page: bool, printer: &Printer) {
+    let headline = |status: &BatchStatus| {
+        let mut headline = BatchHeadline::from_status(status);
+        if is_page && is_this_page(&headline, status) {
+            (headline.command, headline.lead) = (None, "");
+        }
+        headline
+    };
+    let mut headlines: Vec<_> = statuses.iter().map(headline).collect();
     batch_headline::sort_headlines(&mut headlines);
     for line in headline_text::headline_lines(&headlines, Clock::real().now()) {
         printer.print_styled(&line);
     }
-    let all: Vec<_> = statuses.iter().collect();
-    printer.print_result(&format!("\n{}", status_table(&all)));
+}
+
+fn is_this_page(headline: &BatchHeadline, status: &BatchStatus) -> bool {
+    headline.command.as_ref() == Some(&status.commands.status_command())
 }
 
 fn print_no_ledger(location: &LedgerLocation, printer: &Printer) -> ExitReason {
@@ -174,46 +179,12 @@ async fn print_batch_status(
             "\nall failed and cancelled videos, for any reason:\n    {all}"
         ));
     }
-    if status.batch.paused {
-        printer.print_result(&format!(
-            "\nto continue the batch:\n    {}",
-            status.commands.unpause_command()
-        ));
-    } else if status.count_open() > status.count_stalled() && status.live_holder.is_none() {
+    // Otherwise the headline has the command.
+    let is_named = !is_this_page(&BatchHeadline::from_status(status), status);
+    let has_open = status.count_open() > status.count_stalled();
+    if has_open && !is_named && status.live_holder.is_none() {
         let open = status.count_open();
-        printer.print_result(&format!("\n{open} left:\n    {}", status.commands.run_command()));
+        printer.print_result(&format!("\n{open} open:\n    {}", status.commands.run_command()));
     }
     Ok(())
-}
-
-/// A count of a batch, as a column of the table.
-type StatusCount = fn(&BatchStatus) -> u64;
-
-/// Returns the counts, without columns of zeros.
-fn status_table(statuses: &[&BatchStatus]) -> String {
-    let columns: [(&str, StatusCount); 8] = [
-        ("rows#", BatchStatus::count_rows),
-        ("done#", BatchStatus::count_done),
-        ("open#", BatchStatus::count_open),
-        ("uncertain#", |status| status.count_in_state(JobState::Uncertain)),
-        ("failed#", |status| status.count_in_state(JobState::Failed)),
-        ("cancelled#", |status| status.count_in_state(JobState::Cancelled)),
-        ("invalid#", |status| status.invalid),
-        ("skipped#", |status| status.skipped),
-    ];
-    let is_shown = |index: usize, count: StatusCount| {
-        index < 2 || statuses.iter().any(|status| count(status) > 0)
-    };
-    let shown: Vec<_> = columns
-        .into_iter()
-        .enumerate()
-        .filter_map(|(index, column)| is_shown(index, column.1).then_some(column))
-        .collect();
-    let headings: Vec<_> = ["batch"].into_iter().chain(shown.iter().map(|one| one.0)).collect();
-    let mut table = TextTable::new(&headings);
-    for status in statuses {
-        let counts = shown.iter().map(|(_, count)| count(status).to_string());
-        table.add([status.batch.name.clone()].into_iter().chain(counts));
-    }
-    table.render()
 }

@@ -124,8 +124,6 @@ fn render_all(statuses: &[BatchStatus], size: ScreenSize, printer: &Printer) -> 
     batch_headline::sort_headlines(&mut headlines);
     let lines = headline_text::headline_lines(&headlines, now);
     let mut lines: Vec<_> = lines.iter().map(|line| line.render(printer.is_colored())).collect();
-    lines.push(String::new());
-    lines.extend(super::status_table(&shown).lines().map(str::to_owned));
     let hidden = statuses.len() - shown.len();
     if hidden > 0 {
         lines.push(format!("\n{} without a live run", pluralize(hidden as u64, "batch")));
@@ -139,7 +137,7 @@ fn overview_line(statuses: &[BatchStatus], printer: &Printer) -> (String, String
     let one = |status: &BatchStatus| {
         let state = if status.live_holder.is_some() { "live" } else { "no run" };
         let (name, done) = (&status.batch.name, status.count_done());
-        format!("{name}: {done} of {}, {state}", status.count_rows())
+        format!("{name}: {done} of {}, {state}", pluralize(status.count_videos(), "video"))
     };
     let key = statuses.iter().map(one).collect::<Vec<_>>().join("; ");
     if printer.is_json() {
@@ -256,7 +254,7 @@ fn status_line(frame: &StatusFrame, printer: &Printer) -> (String, String) {
     ];
     let parts = parts.into_iter().filter(|(jobs, word)| *jobs > 0 || *word == "done");
     let parts: Vec<_> = parts.map(|(jobs, word)| format!("{jobs} {word}")).collect();
-    let counts = format!("of {} rows: {}", status.count_rows(), parts.join(", "));
+    let counts = format!("of {}: {}", pluralize(status.count_videos(), "video"), parts.join(", "));
     let state = match (status.batch.paused, &status.live_holder) {
         (true, _) => "paused",
         (false, Some(_)) => "live",

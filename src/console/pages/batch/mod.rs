@@ -126,7 +126,7 @@ pub(crate) fn batch_header(page: &PageRequest, batch: &str, tab: BatchTab) -> Ma
 fn now_section(page: &PageRequest, status: &BatchStatus) -> Markup {
     let counts = counts_by_status(status);
     let headline = BatchHeadline::from_status(status);
-    let wanted = status.count_rows().saturating_sub(status.skipped);
+    let wanted = status.count_videos();
     html! {
         section .now aria-label="Now" {
             div .row {
@@ -149,7 +149,7 @@ fn tiles(page: &PageRequest, status: &BatchStatus) -> Markup {
     html! {
         ul .tiles {
             li { a href=(links.rows(batch, "")) {
-                b { (number(status.count_rows())) } span { "rows" }
+                b { (number(status.count_all())) } span { "all" }
             } }
             @for (row_status, rows) in counts_by_status(status) {
                 li { a href=(links.rows(batch, &format!("?state={row_status}"))) {

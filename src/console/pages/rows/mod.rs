@@ -70,7 +70,7 @@ async fn searched_texts(
     status: &BatchStatus,
     query: &RowQuery,
 ) -> Option<Arc<RowTexts>> {
-    let rows = status.count_rows();
+    let rows = status.count_all();
     if rows <= SEARCHED_MAX {
         return None;
     }

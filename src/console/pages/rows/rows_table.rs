@@ -40,7 +40,7 @@ impl RowsView<'_> {
             return None;
         }
         if self.query.statuses.is_empty() {
-            return Some(self.status.count_rows());
+            return Some(self.status.count_all());
         }
         let mut total = 0;
         for status in &self.query.statuses {

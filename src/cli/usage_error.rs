@@ -1,0 +1,273 @@
+//! Mistakes on the command line: what is wrong, and what to write instead.
+//!
+//! clap finds them; this file only phrases them, as all other errors are phrased. Invariant: a mistake
+//! of a kind that is not phrased here keeps the words of clap.
+
+use std::error::Error;
+use std::path::Path;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Command, CommandFactory};
+
+use crate::batch::has_sheet_extension;
+use crate::cli::Cli;
+use crate::cli::output::printer::Printer;
+use crate::text::{nearest_name, shell_quote, suggest_name};
+
+/// What other programs call `plan`.
+const DRY_RUN_OPTIONS: [&str; 4] = ["--dry-run", "--dryrun", "--check", "--simulate"];
+
+/// A mistake, and what to do instead, unless the message says it.
+struct UsageError {
+    message: String,
+    help: Option<String>,
+}
+
+impl UsageError {
+    fn new(message: String, help: String) -> Self {
+        Self { message, help: Some(help) }
+    }
+}
+
+/// Prints a mistake on the command line; or the help or version that was asked for, as a result.
+pub(super) fn print(error: &clap::Error, printer: &Printer) {
+    match ParsedMistake::new(error).describe() {
+        Some(UsageError { message, help: Some(help) }) => {
+            printer.error(&format!("{message}\n  help: {help}"));
+        }
+        Some(UsageError { message, help: None }) => printer.error(&message),
+        None => drop(error.print()),
+    }
+}
+
+/// A mistake as clap reports it.
+struct ParsedMistake<'e> {
+    error: &'e clap::Error,
+    /// The line that shows how the command is written, without "Usage:".
+    usage: String,
+    /// The words of the command, such as `callsheet ledger check`.
+    command: String,
+}
+
+impl<'e> ParsedMistake<'e> {
+    fn new(error: &'e clap::Error) -> Self {
+        let usage = text_of(error, ContextKind::Usage).unwrap_or_default();
+        let usage = usage.trim_start_matches("Usage:").lines().next().unwrap_or_default().trim();
+        let is_name = |word: &&str| !word.starts_with(['<', '[', '-', '(']);
+        let words: Vec<&str> = usage.split_whitespace().take_while(is_name).collect();
+        Self { error, usage: usage.to_owned(), command: words.join(" ") }
+    }
+
+    /// Returns a part of the error, without the dots of what may be repeated.
+    fn text(&self, kind: ContextKind) -> String {
+        let text = text_of(self.error, kind).unwrap_or_default();
+        text.strip_suffix("...").map_or(text.clone(), str::to_owned)
+    }
+
+    fn describe(&self) -> Option<UsageError> {
+        match self.error.kind() {
+            ErrorKind::InvalidSubcommand => Some(self.unknown_command()),
+            ErrorKind::UnknownArgument => Some(self.unknown_argument()),
+            ErrorKind::InvalidValue => Some(self.invalid_value()),
+            ErrorKind::ValueValidation => self.rejected_value(),
+            ErrorKind::MissingRequiredArgument => Some(UsageError::new(
+                format!("`{}` needs {}", self.command, self.text(ContextKind::InvalidArg)),
+                format!("write it like {}", self.usage),
+            )),
+            ErrorKind::ArgumentConflict => {
+                let (one, other) = (ContextKind::InvalidArg, ContextKind::PriorArg);
+                let (one, other) = (self.text(one), self.text(other));
+                let message = format!("`{one}` and `{other}` exclude each other");
+                Some(UsageError::new(message, "give one of the two".to_owned()))
+            }
+            _ => None,
+        }
+    }
+
+    fn unknown_command(&self) -> UsageError {
+        let wrong = self.text(ContextKind::InvalidSubcommand);
+        let file = shell_quote(&wrong);
+        let help = if has_sheet_extension(Path::new(&wrong)) {
+            format!("for a new batch: callsheet new --sheet {file}")
+        } else if Path::new(&wrong).extension().is_some_and(|end| end == "toml") {
+            format!("to see what a run would do: callsheet plan {file}")
+        } else {
+            let command = find_command(&self.command).unwrap_or_else(Cli::command);
+            let names = command.get_subcommands().map(Command::get_name);
+            match nearest_name(&wrong, names) {
+                Some(name) => format!("did you mean `{} {name}`?", self.command),
+                None => format!("`{} --help` lists the commands", self.command),
+            }
+        };
+        UsageError::new(format!("there is no command `{wrong}`"), help)
+    }
+
+    fn unknown_argument(&self) -> UsageError {
+        let wrong = self.text(ContextKind::InvalidArg);
+        if !wrong.starts_with('-') {
+            let message = format!("`{}` does not take `{wrong}`", self.command);
+            return UsageError::new(message, self.place_of_word(&wrong));
+        }
+        let help =
+            match find_command(&self.command).and_then(|command| near_option(&command, &wrong)) {
+                _ if DRY_RUN_OPTIONS.contains(&wrong.as_str()) => {
+                    "`callsheet plan BATCH` shows what a run would do, for free".to_owned()
+                }
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("`{} --help` lists the options", self.command),
+            };
+        UsageError::new(format!("`{}` has no option `{wrong}`", self.command), help)
+    }
+
+    /// Returns where a word belongs that a command does not take: most likely it is a key.
+    fn place_of_word(&self, word: &str) -> String {
+        let word = shell_quote(word);
+        match self.command.trim_start_matches("callsheet ") {
+            "status" | "jobs" | "runs" | "report" => {
+                format!("it takes one batch; for one video: callsheet show BATCH {word}")
+            }
+            "show" | "resolve" => "it takes one key; in quotes if it has spaces".to_owned(),
+            "plan" => format!("it takes one batch; for some rows: --only {word}"),
+            "preview" => format!("it takes one batch; for one row: --key {word}"),
+            "review" => format!("it takes one batch; for some videos: --approve {word}"),
+            _ => format!("write it like {}", self.usage),
+        }
+    }
+
+    /// A value that is none of the possible ones, or none at all.
+    fn invalid_value(&self) -> UsageError {
+        let argument = self.text(ContextKind::InvalidArg);
+        let wrong = self.text(ContextKind::InvalidValue);
+        let known = match self.error.get(ContextKind::ValidValue) {
+            Some(ContextValue::Strings(known)) => known.as_slice(),
+            Some(_) | None => &[],
+        };
+        if wrong.is_empty() {
+            let message = format!("`{}` needs a value", option_name(&argument));
+            return UsageError::new(message, format!("write it like {argument}"));
+        }
+        let message = format!("{}: no such value", given_value(&argument, &wrong));
+        UsageError::new(message, suggest_name(&wrong, known.iter().map(String::as_str), "values"))
+    }
+
+    /// A value that the parser of its argument rejects; the reason says what to write.
+    fn rejected_value(&self) -> Option<UsageError> {
+        let argument = self.text(ContextKind::InvalidArg);
+        let given = given_value(&argument, &self.text(ContextKind::InvalidValue));
+        let reason = self.error.source()?.to_string();
+        Some(UsageError { message: format!("{given}: {reason}"), help: None })
+    }
+}
+
+/// Returns an option without the names of its values.
+fn option_name(argument: &str) -> &str {
+    argument.split([' ', '=']).next().unwrap_or(argument)
+}
+
+/// Returns an argument with its value as the user typed it.
+fn given_value(argument: &str, value: &str) -> String {
+    match argument.starts_with('-') {
+        true => format!("{} {}", option_name(argument), shell_quote(value)),
+        false => format!("`{value}`"),
+    }
+}
+
+/// Returns the command of these words, of which the first is the program.
+fn find_command(words: &str) -> Option<Command> {
+    let mut command = Cli::command();
+    for name in words.split(' ').skip(1) {
+        command = command.find_subcommand(name)?.clone();
+    }
+    Some(command)
+}
+
+fn near_option(command: &Command, wrong: &str) -> Option<String> {
+    let globals = Cli::command();
+    let options = command.get_opts().chain(globals.get_opts());
+    let names: Vec<&str> = options.filter_map(clap::Arg::get_long).collect();
+    nearest_name(wrong, names).map(|name| format!("--{name}"))
+}
+
+fn text_of(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        ContextValue::Strings(texts) => Some(texts.join(" and ")),
+        ContextValue::StyledStr(text) => Some(text.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(lines: &[&str]) -> String {
+        let described = lines.iter().map(|line| {
+            let words = line.split(' ').map(|word| if word == "''" { "" } else { word });
+            let error = Cli::command().try_get_matches_from(words).expect_err("a mistake");
+            let described = ParsedMistake::new(&error).describe().expect("a known kind");
+            let help = described.help.map(|help| format!("\n  help: {help}")).unwrap_or_default();
+            format!("{}{help}\n", described.message)
+        });
+        described.collect()
+    }
+
+    #[test]
+    fn every_kind_of_mistake_says_what_to_write_instead() {
+        insta::assert_snapshot!(messages(&[
+            "callsheet staus",
+            "callsheet products.xlsx",
+            "callsheet spring.toml",
+            "callsheet ledger chek",
+            "callsheet status tips 2",
+            "callsheet plan tips 2",
+            "callsheet pause tips 2",
+            "callsheet show tips 2 3",
+            "callsheet run a.toml --limt 3",
+            "callsheet run a.toml --zzz",
+            "callsheet run a.toml --dry-run",
+            "callsheet run a.toml --limit",
+            "callsheet run a.toml --limit x",
+            "callsheet run a.toml --only ''",
+            "callsheet run a.toml --color alwys",
+            "callsheet status -q -v",
+            "callsheet run",
+            "callsheet resolve",
+        ]), @"
+        there is no command `staus`
+          help: did you mean `callsheet status`?
+        there is no command `products.xlsx`
+          help: for a new batch: callsheet new --sheet products.xlsx
+        there is no command `spring.toml`
+          help: to see what a run would do: callsheet plan spring.toml
+        there is no command `chek`
+          help: did you mean `callsheet ledger check`?
+        `callsheet status` does not take `2`
+          help: it takes one batch; for one video: callsheet show BATCH 2
+        `callsheet plan` does not take `2`
+          help: it takes one batch; for some rows: --only 2
+        `callsheet pause` does not take `2`
+          help: write it like callsheet pause [OPTIONS] <BATCH>
+        `callsheet show` does not take `3`
+          help: it takes one key; in quotes if it has spaces
+        `callsheet run` has no option `--limt`
+          help: did you mean `--limit`?
+        `callsheet run` has no option `--zzz`
+          help: `callsheet run --help` lists the options
+        `callsheet run` has no option `--dry-run`
+          help: `callsheet plan BATCH` shows what a run would do, for free
+        `--limit` needs a value
+          help: write it like --limit <N>
+        --limit x: must be a whole number, such as 3
+        --only '': a key is missing; omit --only to select every row
+        --color alwys: no such value
+          help: did you mean `always`?
+        `--quiet` and `--verbose` exclude each other
+          help: give one of the two
+        `callsheet run` needs <BATCH>
+          help: write it like callsheet run <BATCH>...
+        `callsheet resolve` needs <BATCH> and <KEY>
+          help: write it like callsheet resolve <BATCH> <KEY>
+        ");
+    }
+}
