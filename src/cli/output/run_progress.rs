@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::progress_bars::{ProgressBars, VideoCounts};
 use crate::cli::output::terminal_mode::{self, KeyInput};
-use crate::ledger::{BatchId, JobState, Ledger};
+use crate::ledger::{BatchId, JobState, Ledger, RecoveredWork};
 use crate::runner::RunEvent;
 use crate::session::event::JobStateCounts;
 use crate::session::next_steps::CommandHints;
@@ -205,11 +205,8 @@ impl RunProgress {
         let count = |done: u64| format!("[{done}/{}]", state.total);
         match event {
             RunEvent::Started { drafts_lost, uncertain, .. } if drafts_lost + uncertain > 0 => {
-                let note = if *uncertain > 0 { self.quiet_wait_note() } else { String::new() };
-                Some(format!(
-                    "the previous run was cut off: {uncertain} uncertain, {drafts_lost} to draft \
-                     again{note}"
-                ))
+                let work = RecoveredWork { drafts_lost: *drafts_lost, uncertain: *uncertain };
+                Some(cut_off_line(work, &self.quiet_wait_note()))
             }
             RunEvent::Rendering { key, project_id } if !bars => Some(format!(
                 "{} {}: rendering as {project_id}",
@@ -379,6 +376,15 @@ fn is_line_due(silent: Duration) -> bool {
     silent + LEDGER_READ_INTERVAL * 2 > MAX_SILENCE
 }
 
+/// Returns the line about the work of a run that was cut off.
+fn cut_off_line(work: RecoveredWork, quiet_wait_note: &str) -> String {
+    let RecoveredWork { drafts_lost, uncertain } = work;
+    let drafts = (drafts_lost > 0).then(|| format!("{drafts_lost} to draft again"));
+    let uncertain = (uncertain > 0).then(|| format!("{uncertain} uncertain, {quiet_wait_note}"));
+    let parts: Vec<String> = [drafts, uncertain].into_iter().flatten().collect();
+    format!("the previous run was cut off: {}", parts.join("; "))
+}
+
 fn count_done(counts: &JobStateCounts) -> u64 {
     [JobState::Done, JobState::Reused].iter().filter_map(|state| counts.get(state)).sum()
 }
@@ -402,6 +408,18 @@ fn describe_in_flight(counts: &JobStateCounts, failed: u64) -> String {
 mod tests {
     use crate::cli::args::{ColorMode, GlobalArgs};
     use crate::cli::output::run_progress::*;
+
+    #[test]
+    fn a_run_that_was_cut_off_is_described_without_zeros() {
+        for (drafts_lost, uncertain, line) in [
+            (2, 0, "2 to draft again"),
+            (0, 15, "15 uncertain, checking"),
+            (2, 15, "2 to draft again; 15 uncertain, checking"),
+        ] {
+            let shown = cut_off_line(RecoveredWork { drafts_lost, uncertain }, "checking");
+            assert_eq!(shown, format!("the previous run was cut off: {line}"));
+        }
+    }
 
     fn printer() -> Printer {
         Printer::new(&GlobalArgs {

@@ -76,7 +76,9 @@ impl TwoMachines {
         self.database.query("update callsheet.batch_lease set host = 'studio-b', until = 0");
         let url = self.database.url();
         for _ in 0..20 {
-            let ended = self.office.run(&["--ledger", &url, "run", "b.toml", "--yes"]);
+            let args = ["--ledger", url.as_str(), "run", "b.toml", "--yes"];
+            let run = self.office.start(&mut self.office.command(&args));
+            let ended = run.wait_at_most(Duration::from_secs(1800));
             match ended.code {
                 Some(0) => return,
                 Some(5) => {}

@@ -303,13 +303,18 @@ impl RunningCommand {
     }
 
     /// Waits for its end.
-    pub(crate) fn wait(mut self) -> CommandOutput {
+    pub(crate) fn wait(self) -> CommandOutput {
+        self.wait_at_most(COMMAND_TIMEOUT)
+    }
+
+    /// Waits for the end of one that takes longer than most.
+    pub(crate) fn wait_at_most(mut self, time: Duration) -> CommandOutput {
         let begun = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            if begun.elapsed() > COMMAND_TIMEOUT {
+            if begun.elapsed() > time {
                 self.child.kill().unwrap();
                 panic!("it hangs; so far it said:\n{}", self.stderr());
             }
