@@ -37,3 +37,23 @@ macro_rules! decode_column {
     };
 }
 pub(in crate::ledger) use decode_column;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::LedgerError;
+    use crate::ledger::model::console_role::ConsoleRole;
+
+    #[test]
+    fn a_text_that_this_version_does_not_know_is_an_invalid_value_of_its_column() {
+        assert_eq!(parse_stored::<ConsoleRole>("viewer".to_owned()), Ok(ConsoleRole::Viewer));
+        let unknown = parse_stored::<ConsoleRole>("owner".to_owned()).unwrap_err();
+        let index = "\"role\"".to_owned();
+        let error = LedgerError::from(sqlx::Error::ColumnDecode { index, source: unknown.into() });
+        assert!(matches!(error, LedgerError::Corrupt(_)), "{error:?}");
+        let message = error.to_string();
+        for part in ["\"role\"", "`owner` is unknown to this version", "callsheet ledger check"] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}
