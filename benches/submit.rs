@@ -28,8 +28,8 @@ use callsheet::clock::Clock;
 use callsheet::ledger::{Durability, Ledger, RunOwner};
 use callsheet::plan;
 use callsheet::runner::{
-    self, AccountLimits, Jitter, RunEvent, RunInput, RunObserver, RunOptions, RunSettings,
-    StopSignal,
+    self, AccountLimits, FIRST_POLL_DELAY, Jitter, RunEvent, RunInput, RunObserver, RunOptions,
+    RunSettings, StopSignal,
 };
 use callsheet::sandbox::{self, Sandbox};
 
@@ -135,6 +135,7 @@ async fn submissions_per_second(
         base_url: target.base_url.clone(),
         settings: RunSettings {
             limits: batch.limits.clone(),
+            first_poll_delay: FIRST_POLL_DELAY,
             submission_mode: batch.studio.submission,
             on_uncertain: batch.studio.on_uncertain,
             resolution: None,

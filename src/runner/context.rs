@@ -230,9 +230,14 @@ impl<S: StudioApi> RunContext<S> {
         self.settings.limits.confirm_after * UNREAD_WAIT_FACTOR
     }
 
-    /// Returns the batch's shortest and longest pause between polls.
+    /// Returns the batch's shortest and longest pause between polls, and the first one.
     pub(super) fn poll_intervals(&self) -> PollIntervals {
-        PollIntervals { min: self.settings.limits.poll_min, max: self.settings.limits.poll_max }
+        let limits = &self.settings.limits;
+        PollIntervals {
+            min: limits.poll_min,
+            max: limits.poll_max,
+            first: self.settings.first_poll_delay,
+        }
     }
 
     /// Makes a free call once the request limiter permits it. `None` if the run ends before that.

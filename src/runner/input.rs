@@ -2,6 +2,7 @@
 //! are passed in. Plain data.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -20,6 +21,8 @@ use crate::runner::webhook_urls::WebhookUrls;
 pub struct RunSettings {
     /// Rates, caps, pauses and budgets.
     pub limits: BatchLimits,
+    /// The delay of a render's first poll before the run has seen one finish.
+    pub first_poll_delay: Duration,
     /// Whether a submission takes one request or two.
     pub submission_mode: SubmissionMode,
     /// The policy for a submission of which no evidence is found.

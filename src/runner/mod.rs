@@ -48,6 +48,7 @@ pub use limits::account_limits::AccountLimits;
 pub use limits::backoff::Jitter;
 pub use limits::halt::Halt;
 pub use lock::{BatchLock, LockError, lock_holder};
+pub use loops::poll_schedule::FIRST_POLL_DELAY;
 pub use run::{RunOutcome, run_batch};
 pub use shutdown::StopSignal;
 pub use webhook_urls::WebhookUrls;

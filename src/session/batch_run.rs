@@ -14,8 +14,8 @@ use crate::report;
 use crate::report::WrittenResults;
 use crate::runner;
 use crate::runner::{
-    BatchLock, Jitter, OutputMarker, RunInput, RunObserver, RunOptions, RunOutcome, RunSettings,
-    StopSignal,
+    BatchLock, FIRST_POLL_DELAY, Jitter, OutputMarker, RunInput, RunObserver, RunOptions,
+    RunOutcome, RunSettings, StopSignal,
 };
 use crate::session::account::target;
 use crate::session::account::target::RunTarget;
@@ -286,6 +286,7 @@ impl BatchRun {
             base_url: self.target.stored_host.clone(),
             settings: RunSettings {
                 webhook_urls: environment.receivers.urls_for_batch(self.batch.name.as_str()),
+                first_poll_delay: self.target.first_poll_delay(),
                 ..run_settings(&self.batch, &self.output_dir())
             },
             options: self.options.clone(),
@@ -301,6 +302,7 @@ impl BatchRun {
 fn run_settings(batch: &Batch, output: &Path) -> RunSettings {
     RunSettings {
         limits: batch.limits.clone(),
+        first_poll_delay: FIRST_POLL_DELAY,
         submission_mode: batch.studio.submission,
         on_uncertain: batch.studio.on_uncertain,
         resolution: batch.studio.resolution.map(|resolution| resolution.as_str().to_owned()),

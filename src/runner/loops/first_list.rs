@@ -19,7 +19,9 @@ pub(in crate::runner) async fn check_first_list<S: StudioApi>(
 ) -> Result<(), LedgerError> {
     let (counts, _) = run.ledger.remaining_work(run.batch, run.options.only).await?;
     let finished = run.ledger.finished_projects(run.batch).await?;
-    if finished.is_empty() || counts.get(&JobState::Ready).is_none_or(|jobs| *jobs == 0) {
+    // Drafts are created meanwhile: a job whose draft is being sent is not `Ready` at this moment.
+    let is_payable = |state| counts.get(&state).is_some_and(|jobs| *jobs > 0);
+    if finished.is_empty() || ![JobState::Ready, JobState::Submitting].into_iter().any(is_payable) {
         return Ok(());
     }
     // Without a list there is nothing to warn of; lost responses are checked again anyway.

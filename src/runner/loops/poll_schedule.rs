@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-/// The delay of the first poll before any render has finished.
-const FIRST_POLL_DEFAULT: Duration = Duration::from_secs(15);
+/// The delay of the first poll before any render has finished, at AI Studios.
+pub const FIRST_POLL_DELAY: Duration = Duration::from_secs(15);
 /// No finish is expected before this part of the shortest known render.
 const EARLIEST_FINISH_FRACTION: f64 = 0.7;
 /// The part of the remaining time after which a distant finish is predicted again.
@@ -25,11 +25,13 @@ const CALLBACK_OVERDUE_FACTOR: f64 = 1.1;
 /// A render with callbacks is polled once at this part of its predicted duration.
 const MIDWAY_FRACTION: f64 = 0.6;
 
-/// A batch's shortest and longest pause between polls.
+/// A batch's shortest and longest pause between polls, and the first one.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::runner) struct PollIntervals {
     pub(in crate::runner) min: Duration,
     pub(in crate::runner) max: Duration,
+    /// Before any render has finished; within the other two.
+    pub(in crate::runner) first: Duration,
 }
 
 impl PollIntervals {
@@ -60,7 +62,7 @@ impl RenderTimes {
     /// Returns the delay before the first poll.
     pub(in crate::runner) fn first_poll_delay(&self, intervals: PollIntervals) -> Duration {
         let earliest = self.shortest().map(|shortest| shortest.mul_f64(EARLIEST_FINISH_FRACTION));
-        earliest.unwrap_or(FIRST_POLL_DEFAULT).clamp(intervals.min, intervals.longest())
+        earliest.unwrap_or(intervals.first).clamp(intervals.min, intervals.longest())
     }
 }
 
@@ -109,8 +111,11 @@ pub(in crate::runner) fn next_poll_delay_with_callbacks(
 mod tests {
     use crate::runner::loops::poll_schedule::*;
 
-    const INTERVALS: PollIntervals =
-        PollIntervals { min: Duration::from_secs(3), max: Duration::from_secs(60) };
+    const INTERVALS: PollIntervals = PollIntervals {
+        min: Duration::from_secs(3),
+        max: Duration::from_secs(60),
+        first: FIRST_POLL_DELAY,
+    };
 
     /// Polls a render of `length` with linear progress; returns the polls and the delay of the last.
     fn simulate_polls(length: Duration, render_times: &RenderTimes) -> (u32, Duration) {

@@ -12,7 +12,7 @@ use crate::batch::{Batch, HostOrigin, InvalidStudioHost, StudioHost, VendorProfi
 use crate::clock::Clock;
 use crate::http::ProxyMode;
 use crate::ledger::{LedgerAddress, StopCause};
-use crate::runner::Halt;
+use crate::runner::{FIRST_POLL_DELAY, Halt};
 use crate::sandbox::{Sandbox, SandboxCredentials, SandboxSettings};
 use crate::session::account::credentials;
 use crate::session::account::credentials::{ChosenHost, CredentialQuery, FoundCredentials};
@@ -37,6 +37,8 @@ pub(crate) struct RunTarget {
     proxy: ProxyMode,
     /// The sandbox of a rehearsal; it ends with the run.
     sandbox: Option<Sandbox>,
+    /// Seconds at the target per second here; above 1 only in a rehearsal.
+    speed: f64,
 }
 
 impl RunTarget {
@@ -69,6 +71,7 @@ impl RunTarget {
             credentials,
             proxy: query.batch.map(|batch| (&batch.studio.proxy).into()).unwrap_or_default(),
             sandbox: None,
+            speed: 1.0,
         }
     }
 
@@ -89,6 +92,7 @@ impl RunTarget {
     ) -> Result<Self, CommandError> {
         settings.state = Some(ledger.companion_file("studio.jsonl"));
         settings.credentials = SandboxCredentials::random();
+        let speed = settings.switches.time_scale;
         let SandboxCredentials { app_id, user_key, .. } = settings.credentials.clone();
         let sandbox = Sandbox::start(settings).await.map_err(|error| match error.kind() {
             // The batch's own lock is held by now, so another batch of this ledger is rehearsed.
@@ -110,6 +114,7 @@ impl RunTarget {
             credentials,
             proxy: ProxyMode::Bypassed,
             sandbox: Some(sandbox),
+            speed,
         })
     }
 
@@ -140,6 +145,11 @@ impl RunTarget {
     /// Returns whether the target is a sandbox, which costs nothing.
     pub(crate) fn is_rehearsal(&self) -> bool {
         self.sandbox.is_some()
+    }
+
+    /// Returns the delay of a render's first poll, as the target's time passes.
+    pub(crate) fn first_poll_delay(&self) -> Duration {
+        FIRST_POLL_DELAY.div_f64(self.speed.max(1.0))
     }
 
     /// Returns a client with a token of its own. `timeout` applies to each request.

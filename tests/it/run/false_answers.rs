@@ -151,8 +151,8 @@ async fn list_that_hides_projects_is_noticed_before_anything_is_paid() {
         let ended = office.run(&["run", "b.toml"]);
         assert_eq!(ended.code, Some(0), "{fault}: {ended:?}");
         let said = ended.stderr.contains("list does not show all projects");
-        assert_eq!(said, warns, "{fault}: {}", ended.stderr);
         let requests = office.sandbox.requests().split_off(earlier);
+        assert_eq!(said, warns, "{fault}: {} {requests:?}", ended.stderr);
         let first =
             |endpoint: &str| requests.iter().position(|request| request.endpoint == endpoint);
         assert!(first("list") < first("export") && first("list").is_some(), "{requests:?}");

@@ -14,8 +14,8 @@ use callsheet::clock::{Clock, DriveOutcome, SimulatedClock};
 use callsheet::ledger::{BatchId, BatchLease, Durability, Ledger, RunOwner};
 use callsheet::plan::{self, RowSelection};
 use callsheet::runner::{
-    self, AccountLimits, Jitter, RunEvent, RunInput, RunObserver, RunOptions, RunOutcome,
-    RunSettings, StopSignal,
+    self, AccountLimits, FIRST_POLL_DELAY, Jitter, RunEvent, RunInput, RunObserver, RunOptions,
+    RunOutcome, RunSettings, StopSignal,
 };
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
@@ -292,6 +292,7 @@ impl Simulation {
         }
         RunSettings {
             limits,
+            first_poll_delay: FIRST_POLL_DELAY,
             submission_mode: self.setup.submission_mode,
             on_uncertain: self.setup.on_uncertain,
             resolution: None,

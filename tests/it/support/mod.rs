@@ -21,8 +21,8 @@ use callsheet::ledger::{
 };
 use callsheet::plan;
 use callsheet::runner::{
-    self, AccountLimits, Jitter, RunInput, RunObserver, RunOptions, RunOutcome, RunSettings,
-    StopSignal,
+    self, AccountLimits, FIRST_POLL_DELAY, Jitter, RunInput, RunObserver, RunOptions, RunOutcome,
+    RunSettings, StopSignal,
 };
 use callsheet::sandbox::{self, DuplicateBasis, Sandbox};
 use jiff::Timestamp;
@@ -343,6 +343,7 @@ pub(crate) async fn run_input<S: StudioApi>(
         account_limits: AccountLimits::new(batch.limits.requests, batch.limits.submits, &clock),
         settings: RunSettings {
             limits: batch.limits.clone(),
+            first_poll_delay: FIRST_POLL_DELAY,
             submission_mode: batch.studio.submission,
             on_uncertain: batch.studio.on_uncertain,
             resolution: resolution(batch),
