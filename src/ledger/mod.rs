@@ -53,6 +53,7 @@ pub use crate::ledger::model::state::{IllegalTransition, JobEvent, JobState, Tra
 pub use crate::ledger::model::stored_payload::{StoredPayload, StoredPayloadError};
 pub use crate::ledger::model::tag::Tag;
 pub use crate::ledger::model::verdict::{VerdictKind, VerdictOrigin};
+pub use crate::ledger::read::attention_counts::AttentionCount;
 pub use crate::ledger::read::batches::{
     BatchRow, JobRow, RenderingJob, RunRow, StoredBatch, StoredVariantMapping,
 };
@@ -61,15 +62,14 @@ pub use crate::ledger::read::console_accounts::{ConsoleSession, ConsoleUser};
 pub use crate::ledger::read::export::{ExportedRow, ExportedValue};
 pub use crate::ledger::read::finished_projects::FinishedProject;
 pub use crate::ledger::read::identity::RunBeginning;
-pub use crate::ledger::read::job_history::{
-    AttentionCount, EventRow, JobHistory, RunWithBatch, SubmissionRow, VersionRow,
-};
+pub use crate::ledger::read::job_history::{EventRow, JobHistory, SubmissionRow, VersionRow};
 pub use crate::ledger::read::metrics::RenderDuration;
 pub use crate::ledger::read::planned_version::PlannedVersion;
 pub use crate::ledger::read::review::{FormerVerdict, ReviewCounts, ReviewItem, ReviewVerdict};
 pub use crate::ledger::read::review_pages::VerdictFilter;
-pub use crate::ledger::read::row_pages::RowPageStart;
-pub use crate::ledger::read::row_text::RowText;
+pub use crate::ledger::read::rows::row_pages::RowPageStart;
+pub use crate::ledger::read::rows::row_text::RowText;
+pub use crate::ledger::read::runs::RunWithBatch;
 pub use crate::ledger::read::sample::SampleGateVideo;
 pub use crate::ledger::read::spending::{MessageCount, RenderTiming, SpendingTotals};
 pub use crate::ledger::read::spending_steps::SpendingStep;
@@ -83,7 +83,6 @@ pub use crate::ledger::store::open::Durability;
 pub use crate::ledger::store::server_identity::ServerTimeline;
 pub use crate::ledger::store::server_session::SERVER_PATIENCE;
 pub use crate::ledger::write::audit::StartEnd;
-pub use crate::ledger::write::batch_lease_row::{LeaseHolder, LeaseOutcome};
 pub use crate::ledger::write::catalog::{CatalogItem, CatalogKind};
 pub use crate::ledger::write::catch_up::found_project::{
     BatchComparison, ComparedJobs, TaggedProject,
@@ -108,6 +107,7 @@ pub use crate::ledger::write::retry_after::RetryAfterFloor;
 pub use crate::ledger::write::review::{NewVerdict, VerdictOutcome, VerdictSource};
 pub use crate::ledger::write::run_stops::UnstartedRun;
 pub use crate::ledger::write::runs::RunOwner;
+pub use crate::ledger::write::server_lease::{LeaseHolder, LeaseOutcome};
 pub use crate::ledger::write::share_link::{NewShareLink, ShareLink};
 pub use crate::ledger::write::staging::{
     ChangedRow, ComparedSheet, FormerFileName, JobSelection, ListedRow, MergedRow, NewRowContent,

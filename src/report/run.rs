@@ -102,9 +102,9 @@ pub struct StopRecord {
     /// The exit code; `None` for a run that was killed.
     #[serde(skip)]
     pub exit: Option<u8>,
-    /// When it ended.
+    /// When it ended; `None` while it is ending.
     #[serde(skip)]
-    pub at: Timestamp,
+    pub at: Option<Timestamp>,
 }
 
 /// The reason why a run stopped submitting.

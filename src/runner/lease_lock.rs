@@ -11,7 +11,7 @@ use crate::ledger::{LeaseHolder, LeaseOutcome, Ledger};
 use crate::runner::file_lock::host_name;
 use crate::runner::lock::LockError;
 
-/// The pause between two renewals; a lease lasts for six of them.
+/// The pause between two renewals; a lease lasts for six of them (`LEASE_TIME_MS`).
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The lease of one batch, held from the start of a run to its end.

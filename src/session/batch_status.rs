@@ -176,7 +176,7 @@ impl LastStop {
             words: message,
             advice: advice(cause).lead,
             exit: (cause != StopCause::Died).then_some(exit),
-            at: self.at,
+            at: Some(self.at),
         }
     }
 }

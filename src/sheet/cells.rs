@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 
+use super::csv_conversion::RowOrigin;
 use super::heading_match::{HeadingRepeat, HeadingSet};
-use super::normalize::RowOrigin;
 use super::problem::SheetProblem;
 use super::records::{CELL_BYTES_MAX, CELLS_MAX, CsvRecord, RECORD_BYTES_MAX, RecordDamage};
 use super::report_input::VARIANT_COLUMN;

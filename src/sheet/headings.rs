@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::SheetSpec;
 use super::cells::{RowCells, RowShape};
+use super::csv_conversion::RowOrigin;
 use super::find::{
     ColumnMatch, ambiguous_column_message, match_column, missing_column_help, numbered_columns,
 };
 use super::heading_match;
 use super::key::KeySource;
-use super::normalize::RowOrigin;
 use super::problem::{SheetColumn, SheetProblem, shorten_for_message};
 use super::records::CsvRecord;
 use super::report_input;

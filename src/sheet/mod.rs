@@ -10,6 +10,7 @@
 //! bytes per row and the names of the groups.
 
 mod cells;
+mod csv_conversion;
 mod delimiter;
 mod encoding;
 mod entries;
@@ -21,7 +22,6 @@ mod heading_search;
 mod headings;
 mod input;
 mod key;
-mod normalize;
 mod preview;
 mod problem;
 mod records;
@@ -38,21 +38,21 @@ mod workbook;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use self::csv_conversion::SheetFormat;
 pub use self::entries::SheetEntries;
 pub use self::find::{ColumnLookupError, find_column, numbered_columns};
 pub use self::garbled_text::find_garbled_text;
 pub use self::key::{content_key, normalize_cell, normalize_name};
-pub use self::normalize::SheetFormat;
 pub use self::preview::{PreviewSpec, SheetPreview};
 pub use self::problem::{SheetColumn, SheetProblem, SheetProblems};
 pub use self::skip::{SkipDecision, SkipRule, SkipSpec, opposite_of_no};
 pub use self::workbook::Worksheet;
 
 use self::cells::RowShape;
+use self::csv_conversion::NormalizedSheet;
 use self::headings::HeadingRow;
 use self::input::CsvInput;
 use self::key::KeySource;
-use self::normalize::NormalizedSheet;
 use self::records::{CsvRecord, RecordPosition, RecordReader};
 use self::source::SheetFile;
 use self::workbook::RowRanges;

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::csv_conversion::{NormalizedSheet, RowOrigin};
 use super::delimiter::Delimiter;
-use super::normalize::{NormalizedSheet, RowOrigin};
 use super::records::CsvRecord;
 use super::source::SheetFile;
 use super::{SheetProblem, SheetProblems, SheetRow, SheetSpec, Worksheet};

@@ -6,13 +6,13 @@
 
 mod canonical;
 mod control;
+mod display_key;
 mod duration;
 mod escape;
 mod formula;
 #[cfg(test)]
 pub(crate) mod fuzz;
 mod invisible;
-mod key;
 #[cfg(all(test, unix))]
 pub(crate) mod little_memory;
 mod number;
@@ -27,11 +27,11 @@ pub(crate) use canonical::{canonical_characters, canonical_key, canonical_text};
 pub(crate) use control::{
     is_terminal_control, keep_only_colors, strip_control, strip_control_from_lines,
 };
+pub(crate) use display_key::display_key;
 pub(crate) use duration::{format_duration, format_exact_duration};
 pub(crate) use escape::{escape_json_for_html, escape_json_for_terminal, escape_mrkdwn};
 pub(crate) use formula::{escape_formula, unescape_formula};
 pub(crate) use invisible::{is_blank_text, is_invisible_mark, is_visible, trim_invisible};
-pub(crate) use key::display_key;
 pub(crate) use number::{format_credits, format_number};
 pub(crate) use plural::pluralize;
 pub(crate) use shell_quote::shell_quote;

@@ -1,4 +1,4 @@
-//! The history of one job, the runs of a batch, and the jobs that need attention. Reads only.
+//! The history of one job. Reads only.
 //!
 //! The stored facts are returned unjudged; next steps are suggested by the caller.
 
@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use sqlx::FromRow;
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::model::state::JobState;
 use crate::ledger::read::batches::{JobColumns, JobRow};
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::statement::Statement;
@@ -135,27 +134,6 @@ pub struct EventRow {
     pub detail: Option<String>,
 }
 
-/// A run with the name of its batch.
-#[derive(Clone, Debug, FromRow)]
-pub struct RunWithBatch {
-    /// The batch's name.
-    pub batch: String,
-    /// The run.
-    #[sqlx(flatten)]
-    pub run: crate::ledger::read::batches::RunRow,
-}
-
-/// The number of jobs that need attention for one reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AttentionCount {
-    /// Their state; renders count only if they stall.
-    pub state: JobState,
-    /// The cause of the failure or cancellation, as text.
-    pub cause: Option<String>,
-    /// Their number.
-    pub jobs: u64,
-}
-
 static JOB_HISTORY: Statement = Statement::new("-- ledger::story
     select j.id, j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file,
            j.attempts, v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted,
@@ -188,69 +166,10 @@ static EVENTS: Statement = Statement::new(
     from event where job_id = $1 order by id",
 );
 
-static REMOVED_ROWS: Statement = Statement::new("-- ledger::removed_rows
-    select j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file, j.attempts,
-           v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted, s.project_id, s.render_id,
-           s.video_url, s.credits
-    from job j {by job_position}
-    join version v on v.job_id = j.id and v.version = j.version
-    left join submission s on s.id = (
-        select max(id) from submission t
-        where t.job_id = j.id and t.version = coalesce(v.reused_from, j.version))
-    where j.batch_id = $1 and j.in_sheet = false order by j.position limit $2");
-
-static RUNS: Statement = Statement::new(
-    "-- ledger::runs
-    select b.name as batch, r.id, r.host, r.pid, r.started_at, r.heartbeat_at, r.ended_at,
-           r.ending, r.submitted, r.exit_code, r.cause, r.words
-    from run r join batch b on b.id = r.batch_id order by r.id desc limit $1",
-);
-
-static RUNS_OF_BATCH: Statement = Statement::new(
-    "-- ledger::runs, of a batch
-    select b.name as batch, r.id, r.host, r.pid, r.started_at, r.heartbeat_at, r.ended_at,
-           r.ending, r.submitted, r.exit_code, r.cause, r.words
-    from run r {by run_batch} join batch b on b.id = r.batch_id
-    where r.batch_id = $1 order by r.id desc limit $2",
-);
-
-static ATTENTION_COUNTS: Statement = Statement::new(
-    "-- ledger::reasons
-    select state, cause, count(*) as jobs from job {by job_cause}
-    where batch_id = $1 and in_sheet = true and cause is not null
-    group by state, cause
-    union all select state, cast(null as text), jobs from tally
-    where batch_id = $1 and in_sheet = true and state = 'uncertain' and jobs > 0
-    union all select 'rendering', cast(null as text), count(*) from job {by job_in_state}
-    where batch_id = $1 and in_sheet = true and state = 'rendering' and stalled = true
-    having count(*) > 0",
-);
-
-static FIRST_KEYS: Statement = Statement::new(
-    "-- ledger::keys
-    select key from job {by job_position} where batch_id = $1 and in_sheet = true
-    order by position limit $2",
-);
-
-static KEY_OF_ROW: Statement = Statement::new(
-    "-- ledger::key_of_row
-    select key from job {by job_position}
-    where batch_id = $1 and in_sheet = true and row_number = $2 limit 1",
-);
-
 /// Statements that must not become slower as the ledger grows.
 #[cfg(test)]
-pub(in crate::ledger) static STATEMENTS: &[&Statement] = &[
-    &JOB_HISTORY,
-    &VERSIONS,
-    &SUBMISSIONS,
-    &EVENTS,
-    &RUNS_OF_BATCH,
-    &REMOVED_ROWS,
-    &FIRST_KEYS,
-    &KEY_OF_ROW,
-    &ATTENTION_COUNTS,
-];
+pub(in crate::ledger) static STATEMENTS: &[&Statement] =
+    &[&JOB_HISTORY, &VERSIONS, &SUBMISSIONS, &EVENTS];
 
 impl Ledger {
     /// Returns everything about the job with exactly this key, or `None`.
@@ -277,57 +196,5 @@ impl Ledger {
             submissions: db.fetch_all(&SUBMISSIONS, binds![row.id]).await?,
             events: db.fetch_all(&EVENTS, binds![row.id]).await?,
         }))
-    }
-
-    /// Returns up to `max` jobs whose row was removed from the sheet, in their former order.
-    pub async fn removed_rows(&self, batch: BatchId, max: u32) -> Result<Vec<JobRow>, LedgerError> {
-        let rows: Vec<JobColumns> =
-            self.readers.fetch_all(&REMOVED_ROWS, binds![batch.0, max]).await?;
-        Ok(rows.into_iter().map(Into::into).collect())
-    }
-
-    /// Returns the last `max` runs of one batch or of all, latest first.
-    pub async fn runs(
-        &self,
-        batch: Option<BatchId>,
-        max: u32,
-    ) -> Result<Vec<RunWithBatch>, LedgerError> {
-        let read = match batch {
-            Some(batch) => self.readers.fetch_all(&RUNS_OF_BATCH, binds![batch.0, max]).await,
-            None => self.readers.fetch_all(&RUNS, binds![max]).await,
-        };
-        Ok(read?)
-    }
-
-    /// Returns why jobs of the sheet need attention, and their number for each reason.
-    pub async fn attention_counts(
-        &self,
-        batch: BatchId,
-    ) -> Result<Vec<AttentionCount>, LedgerError> {
-        let rows: Vec<(String, Option<String>, i64)> =
-            self.readers.fetch_all(&ATTENTION_COUNTS, binds![batch.0]).await?;
-        let known = |(word, cause, jobs): (String, Option<String>, i64)| {
-            let state = JobState::parse(&word)?;
-            Some(AttentionCount { state, cause, jobs: jobs.unsigned_abs() })
-        };
-        let mut reasons: Vec<AttentionCount> = rows.into_iter().filter_map(known).collect();
-        reasons.sort_by(|a, b| (a.state, &a.cause).cmp(&(b.state, &b.cause)));
-        Ok(reasons)
-    }
-
-    /// Returns the first `max` keys of the sheet, to suggest the intended one.
-    pub async fn first_keys(&self, batch: BatchId, max: u32) -> Result<Vec<String>, LedgerError> {
-        let keys: Vec<(String,)> =
-            self.readers.fetch_all(&FIRST_KEYS, binds![batch.0, max]).await?;
-        Ok(keys.into_iter().map(|(key,)| key).collect())
-    }
-
-    /// Returns the key of the job whose (first) row has this number in the spreadsheet.
-    pub async fn key_of_row(
-        &self,
-        batch: BatchId,
-        row_number: u32,
-    ) -> Result<Option<String>, LedgerError> {
-        Ok(self.readers.find_value(&KEY_OF_ROW, binds![batch.0, row_number]).await?)
     }
 }

@@ -1,6 +1,7 @@
 //! Reads that change nothing: batches and rows, history, spending, throughput, exports. They use
 //! connections of their own and never wait for the writer.
 
+pub(super) mod attention_counts;
 pub(super) mod audit;
 pub(super) mod batches;
 pub(super) mod change_mark;
@@ -14,9 +15,8 @@ pub(super) mod operator_requests;
 pub(super) mod planned_version;
 pub(super) mod review;
 pub(super) mod review_pages;
-pub(super) mod row_pages;
-pub(super) mod row_text;
-pub(super) mod rows_without_job;
+pub(super) mod rows;
+pub(super) mod runs;
 pub(super) mod sample;
 pub(super) mod sent_payload;
 pub(super) mod spending;

@@ -7,7 +7,7 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::model::state::JobState;
 use crate::ledger::model::verdict::VerdictKind;
 use crate::ledger::read::review::{ReviewItem, ReviewItemRow, item_columns, review_items};
-use crate::ledger::read::row_pages::RowPageStart;
+use crate::ledger::read::rows::row_pages::RowPageStart;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::statement::Statement;
 use crate::ledger::{BatchId, Ledger};

@@ -5,9 +5,10 @@ use std::path::Path;
 use futures_util::future::join_all;
 
 use super::*;
+use crate::ledger::read::rows::{row_pages, row_text, rows_without_job, sheet_rows};
 use crate::ledger::read::{
-    batches, job_history, operator_requests, review, review_pages, row_pages, row_text,
-    rows_without_job, spending, target_set, throughput,
+    self, attention_counts, batches, job_history, operator_requests, review, review_pages,
+    spending, target_set, throughput,
 };
 use crate::ledger::store::statement::{SqlDialect, expand};
 use crate::ledger::write::catch_up::recheck;
@@ -268,6 +269,9 @@ async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
         row_text::STATEMENTS,
         rows_without_job::STATEMENTS,
         job_history::STATEMENTS,
+        attention_counts::STATEMENTS,
+        read::runs::STATEMENTS,
+        sheet_rows::STATEMENTS,
         throughput::STATEMENTS,
         target_set::STATEMENTS,
         operator_requests::STATEMENTS,

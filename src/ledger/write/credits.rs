@@ -26,7 +26,7 @@ pub struct CreditCaps {
     pub per_run: Option<f64>,
     /// Since the day began, over all batches of the account.
     pub per_day: Option<f64>,
-    /// When the day began.
+    /// When the day began, in UTC (`clock::start_of_utc_day`).
     pub day_began: Timestamp,
 }
 

@@ -1,7 +1,6 @@
 //! Writes: operations that the single writer commits, each with the events that explain it.
 
 pub(super) mod audit;
-pub(super) mod batch_lease_row;
 pub(super) mod catalog;
 pub(super) mod catch_up;
 pub(super) mod claim;
@@ -25,6 +24,7 @@ pub(super) mod review;
 pub(super) mod run_stops;
 pub(super) mod runs;
 mod server_group;
+pub(super) mod server_lease;
 pub(super) mod share_link;
 pub(super) mod staging;
 pub(super) mod stored_payloads;

@@ -17,9 +17,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::ledger::error::LedgerError;
 use crate::ledger::store::connection::{StoreConnection, StoreReaders};
 use crate::ledger::store::server_session::ServerSession;
-use crate::ledger::write::batch_lease_row::HeldLeases;
 use crate::ledger::write::catch_up::ledger_gap::gap_as_cause;
 use crate::ledger::write::server_group::commit_at_server;
+use crate::ledger::write::server_lease::HeldLeases;
 use crate::ledger::write::write_op::WriteOp;
 
 /// Operations that wait for the writer. Each caller waits for its result, so this bounds callers;

@@ -98,7 +98,7 @@ fn stop_paragraph(page: &ReportPage<'_>) -> Markup {
                     }
                 }
                 span .muted {
-                    " · " (format_time(page, stop.at))
+                    @if let Some(at) = stop.at { " · " (format_time(page, at)) }
                     @if let Some(exit) = stop.exit { ", exit " (exit) }
                 }
             }

@@ -41,7 +41,7 @@ pub struct RunPlot {
     pub caption: String,
     /// Whether it needs the whole width of a page.
     pub is_wide: bool,
-    /// Its colours: a class of the style sheet and a name.
+    /// Its colours: a class in `page.css` and, for the console, in `console.css`; and a name.
     pub legend: &'static [(&'static str, &'static str)],
 }
 

@@ -26,7 +26,7 @@ use crate::runner::limits::halt::Halt;
 use crate::runner::loops::render_outcome::{link_file, polled_id};
 
 /// A claimed download is not claimed again for this long.
-const DOWNLOAD_LEASE: Duration = Duration::from_secs(6 * 3600);
+const DOWNLOAD_BUSY_TIME: Duration = Duration::from_secs(6 * 3600);
 /// Refused links for which a job waits without losing an attempt: a file may reach the host some time
 /// after its link, and then every link is refused.
 const FREE_REFUSALS_MAX: u32 = 8;
@@ -103,7 +103,7 @@ pub(in crate::runner) async fn download_loop<S: StudioApi>(
             max: free,
             excluded: in_flight.items(),
             now,
-            busy_until: run.timestamp_after(DOWNLOAD_LEASE),
+            busy_until: run.timestamp_after(DOWNLOAD_BUSY_TIME),
         };
         let claimed = run.lease.claim_due_jobs(JobState::Fetching, claim).await?;
         if claimed.is_empty() {

@@ -19,7 +19,7 @@ use crate::text::format_exact_duration;
 /// Polls claimed together.
 const POLLS_PER_CLAIM: u32 = 16;
 /// A claimed poll is not claimed again for this long.
-const POLL_LEASE: Duration = Duration::from_secs(600);
+const POLL_BUSY_TIME: Duration = Duration::from_secs(600);
 
 /// Polls generating drafts until nothing more may be submitted.
 pub(in crate::runner) async fn generation_loop<S: StudioApi>(
@@ -38,7 +38,7 @@ pub(in crate::runner) async fn generation_loop<S: StudioApi>(
             max: POLLS_PER_CLAIM,
             excluded: in_flight.items(),
             now,
-            busy_until: run.timestamp_after(POLL_LEASE),
+            busy_until: run.timestamp_after(POLL_BUSY_TIME),
         };
         let due = run.lease.claim_generating_drafts(claim).await?;
         if due.is_empty() {

@@ -32,7 +32,7 @@ use crate::text::format_exact_duration;
 const POLLS_MAX: usize = 16;
 /// A claimed poll is not claimed again for this long: it may have to wait for a permit until a long
 /// retry-after has passed.
-const POLL_LEASE: Duration = Duration::from_secs(6 * 3600);
+const POLL_BUSY_TIME: Duration = Duration::from_secs(6 * 3600);
 /// Above this progress, a callback that reported the end was hardly early: the rest is polled
 /// closely.
 const NEARLY_FINISHED: f64 = 95.0;
@@ -69,7 +69,7 @@ pub(in crate::runner) async fn poll_loop<S: StudioApi>(
             max: free,
             excluded: in_flight.items(),
             now,
-            busy_until: run.timestamp_after(POLL_LEASE),
+            busy_until: run.timestamp_after(POLL_BUSY_TIME),
         };
         let claimed = run.lease.claim_due_jobs(JobState::Rendering, claim).await?;
         if claimed.is_empty() {

@@ -7,11 +7,11 @@
 //!
 //! This module parses rules; `sampler` decides which one applies. Neither causes anything.
 
-mod known;
+mod fault_kinds;
 mod sampler;
 
-pub use known::FaultKind;
-pub(super) use known::{
+pub use fault_kinds::FaultKind;
+pub(super) use fault_kinds::{
     BodyCorruption, ConnectionFault, EndpointGroup, FalseAnswer, FaultEffect, FaultParam,
     ListAlteration, MalformedHttp, RenderFate, ReplacementResponse, RequestWork,
 };
@@ -115,7 +115,7 @@ fn hint(nearest: &Option<&'static str>) -> String {
 
 impl FaultRules {
     /// All known faults, each with a one-line description.
-    pub const KINDS: &'static [FaultKind] = known::FAULT_KINDS;
+    pub const KINDS: &'static [FaultKind] = fault_kinds::FAULT_KINDS;
 
     /// Parses rules.
     ///

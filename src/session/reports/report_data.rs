@@ -232,7 +232,7 @@ fn stop_record(stop: &RunStop) -> StopRecord {
         words: stop.message.clone(),
         advice: advice(stop.cause).lead,
         exit: Some(stop.exit),
-        at: Timestamp::UNIX_EPOCH,
+        at: None,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::{SqlDialect, Statement};
 use crate::ledger::{BatchId, Ledger};
 
-use crate::ledger::write::batch_lease_row::HeldLeases;
+use crate::ledger::write::server_lease::HeldLeases;
 pub use crate::ledger::write::staging::compare::ComparedSheet;
 pub use crate::ledger::write::staging::paid::{NewRowContent, PaidTotals, RemovedPaidRow};
 pub use crate::ledger::write::staging::row_lists::{

@@ -36,7 +36,7 @@ mod rechecked;
 /// Checks claimed together; they share one read of the project list.
 const CHECKS_PER_CLAIM: u32 = 64;
 /// A claimed check is due again after this if it was not recorded.
-const CHECK_LEASE: Duration = Duration::from_secs(600);
+const CHECK_BUSY_TIME: Duration = Duration::from_secs(600);
 /// The shortest delay between two checks of a job.
 const CHECK_DELAY_MIN: Duration = Duration::from_millis(20);
 /// Checks of a declined request, before only the operator can resolve it: a project that seems to be its
@@ -56,7 +56,7 @@ pub(in crate::runner) async fn reconcile_loop<S: StudioApi>(
             max: CHECKS_PER_CLAIM,
             excluded: Vec::new(),
             now: run.clock.now(),
-            busy_until: run.timestamp_after(CHECK_LEASE),
+            busy_until: run.timestamp_after(CHECK_BUSY_TIME),
         };
         let claimed = run.lease.claim_due_jobs(JobState::Uncertain, claim).await?;
         if claimed.is_empty() {

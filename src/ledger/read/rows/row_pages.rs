@@ -5,7 +5,7 @@
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::state::JobState;
 use crate::ledger::read::batches::{JobColumns, JobRow, select_job_rows};
-use crate::ledger::read::rows_without_job::RowWithoutJob;
+use crate::ledger::read::rows::rows_without_job::RowWithoutJob;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::statement::Statement;
 use crate::ledger::{BatchId, Ledger};
