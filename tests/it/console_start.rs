@@ -371,11 +371,40 @@ async fn problems_are_shown_at_their_cells_and_prevent_an_approval() {
     let page = browser.get("/new/bad").await;
     assert!(page.text.contains("aria-invalid=\"true\""), "{}", page.text);
     assert!(!page.text.contains("Approve and render"), "{}", page.text);
+    let refused = browser.approve("/new/bad").await;
+    assert_eq!(refused.status, 400, "{}", refused.text);
+    assert!(refused.text.contains("Fix the problems first"), "{}", refused.text);
     let hash = hidden_field(&page.text, "sheet");
     let cells = [("sheet", hash.as_str()), ("c.5.2", "One bag, three pockets, and no logo on it.")];
     assert_eq!(browser.post("/new/bad/cells", &cells).await.status, 303);
     let page = browser.get("/new/bad").await;
     assert!(page.text.contains("Approve and render 3 videos"), "{}", page.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_that_pays_for_videos_again_starts_only_with_its_confirmation() {
+    let office = TestCli::new(0).await;
+    let browser = Browser::open(&office).await;
+    let more = "BAG-207,Sail bag,\"One bag, three pockets, and no logo on it.\"\n\
+                CUP-001,Cup,\"A cup for the office, and for the garden.\"\n";
+    let sheet = format!("{SHEET}{more}");
+    let made = browser.upload("/new", &[("title", "Spring")], sheet.as_bytes()).await;
+    let address = made.location;
+    write_test_limits(&office, "spring");
+    assert_eq!(browser.approve(&address).await.status, 303);
+    wait_for_videos(&office, "spring", 4).await;
+    let changed = sheet.replace(".\"\n", ", every day.\"\n");
+    let replaced = browser.upload(&format!("{address}/sheet"), &[], changed.as_bytes()).await;
+    assert_eq!(replaced.status, 303, "{}", replaced.text);
+    let shown = browser.json(&address).await;
+    assert_eq!((&shown["plan"]["changed"], &shown["plan"]["paid_again"]), (&4.into(), &4.into()));
+    let refused = browser.approve(&address).await;
+    assert_eq!(refused.status, 400, "{}", refused.text);
+    assert!(refused.text.contains("Confirm that videos"), "{}", refused.text);
+    let trail = browser.audit_trail("spring").await;
+    let expected = ["replace-sheet done", "approve-plan refused"];
+    assert_eq!(trail[trail.len() - 2..], expected, "{trail:?}");
+    assert_eq!(office.sandbox.render_count(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -393,6 +422,8 @@ async fn two_approvals_at_once_start_one_run() {
     let runs = office.run(&["runs", "twice", "--json"]);
     assert_eq!(runs.stdout.matches("\"started\"").count(), 1, "{runs:?}");
     assert_eq!(office.sandbox.render_count(), 2);
+    let trail = browser.audit_trail("twice").await;
+    assert_eq!(trail, ["create-batch done", "approve-plan done", "start done"]);
 }
 
 /// Lets the runs of a batch that the console made poll and settle without the pauses of a real account.

@@ -206,3 +206,34 @@ async fn a_share_link_shows_its_videos_alone_until_it_is_revoked() {
     }
     assert_eq!(console.post_as_stranger(&shared, &judged).status, 404);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_link_shows_nothing_after_its_days() {
+    let (office, console) = reviewed_batch().await;
+    let made = console.post("/batches/promo/share", "label=Agency&days=2").text();
+    let (_, rest) = made.split_once("href=\"/share/").unwrap();
+    let shared = format!("/share/{}", rest.split('"').next().unwrap());
+    let judged = format!("{}&name=Ann", form(&videos(&office)[0], "approved"));
+    assert_eq!(console.get_as_stranger(&shared).status, 200);
+    let ended = "update share_link set created_at = created_at - 2 * 86400000 - 1,
+        expires_at = expires_at - 2 * 86400000 - 1";
+    change_ledger(&office, ended).await;
+    for path in [shared.clone(), format!("{shared}/videos/k000")] {
+        assert_eq!(console.get_as_stranger(&path).status, 404, "{path}");
+    }
+    assert_eq!(console.post_as_stranger(&shared, &judged).status, 404);
+    assert_eq!(videos(&office)[0]["review"], Value::Null);
+}
+
+/// Executes a statement in the ledger, beside the program.
+async fn change_ledger(office: &TestCli, statement: &'static str) {
+    if let Some(database) = office.database() {
+        database.query(statement);
+        return;
+    }
+    use sqlx::{ConnectOptions, Connection};
+    let file = sqlx_sqlite::SqliteConnectOptions::new().filename(office.path("callsheet.db"));
+    let mut db = file.connect().await.unwrap();
+    sqlx::query(statement).execute(&mut db).await.unwrap();
+    db.close().await.unwrap();
+}

@@ -63,8 +63,12 @@ pub(crate) fn write_text_workbook(path: &Path, rows: &[Vec<&str>]) {
     let cell = |text: &&str| format!("<c t=\"inlineStr\"><is><t>{}</t></is></c>", escape(text));
     let row = |row: &Vec<&str>| format!("<row>{}</row>", row.iter().map(cell).collect::<String>());
     let rows: String = rows.iter().map(row).collect();
-    let sheet = format!("<sheetData>{rows}</sheetData></worksheet>");
-    write_xlsx(path, Part::text("", &sheet), None);
+    write_worksheet(path, &format!("<sheetData>{rows}</sheetData></worksheet>"));
+}
+
+/// Writes a workbook whose only worksheet has this XML within its root, and ends with it.
+pub(crate) fn write_worksheet(path: &Path, sheet: &str) {
+    write_xlsx(path, Part::text("", sheet), None);
 }
 
 /// Writes a workbook whose only worksheet has this XML within its root.

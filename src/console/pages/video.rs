@@ -188,12 +188,12 @@ mod tests {
     fn no_name_and_no_link_leads_out_of_the_output_folder() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("out");
-        std::fs::create_dir(&folder).unwrap();
+        std::fs::create_dir_all(folder.join("a")).unwrap();
         std::fs::write(dir.path().join("secret"), "x").unwrap();
         std::fs::write(folder.join("a.mp4"), "x").unwrap();
         std::os::unix::fs::symlink(dir.path().join("secret"), folder.join("link.mp4")).unwrap();
         assert!(inside_folder(&folder, "a.mp4").is_some());
-        let absolute = dir.path().join("secret").display().to_string();
+        let absolute = folder.join("a.mp4").display().to_string();
         for outside in ["../secret", "link.mp4", "", ".", "missing.mp4", "a/../a.mp4", &absolute] {
             assert_eq!(inside_folder(&folder, outside), None, "{outside}");
         }

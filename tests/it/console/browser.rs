@@ -267,6 +267,62 @@ async fn eight_tabs_load_without_errors_and_follow_a_run() {
     console.stop();
 }
 
+/// Lets a tab believe that another one is in front of it, or none any more.
+fn set_hidden(browser: &mut TestBrowser, tab: &str, is_hidden: bool) {
+    let script = format!(
+        "Object.defineProperty(document, 'hidden', {{ value: {is_hidden}, configurable: true }}); \
+         document.dispatchEvent(new Event('visibilitychange'))"
+    );
+    browser.evaluate(tab, &script);
+}
+
+/// Waits until so many tabs of the browser hold the stream.
+fn wait_for_streams(browser: &mut TestBrowser, tab: &str, streams: usize) {
+    let count = "navigator.locks.query().then((locks) => { window.streams = locks.held.length; })";
+    browser.wait_for(tab, &format!("({count}, window.streams === {streams})"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_visible_tab_of_a_browser_holds_the_stream_and_hidden_ones_hold_none() {
+    let Some(mut browser) = TestBrowser::start() else { return };
+    let cli = TestCli::new(1).await;
+    assert_eq!(cli.run(&["run", "b.toml", "--yes"]).code, Some(0));
+    let console = TestConsole::start(&cli, &[]).await;
+    let first = browser.sign_in(&console, "/batches/promo");
+    let second = browser.open(&format!("{}/batches/promo", console.url));
+    for tab in [&first, &second] {
+        wait_for_streams(&mut browser, tab, 1);
+    }
+    set_hidden(&mut browser, &second, true);
+    set_hidden(&mut browser, &first, true);
+    wait_for_streams(&mut browser, &first, 0);
+    set_hidden(&mut browser, &second, false);
+    wait_for_streams(&mut browser, &second, 1);
+    cli.write_rows(2);
+    assert_eq!(cli.run(&["run", "b.toml", "--yes"]).code, Some(0));
+    let done = "document.querySelector('#now .lead').textContent.startsWith('2 of 2')";
+    browser.wait_for(&second, done);
+    assert_eq!(browser.errors, Vec::<String>::new());
+    console.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_is_sent_once_however_often_its_button_is_pressed() {
+    let Some(mut browser) = TestBrowser::start() else { return };
+    let cli = TestCli::new(1).await;
+    assert_eq!(cli.run(&["run", "b.toml", "--yes"]).code, Some(0));
+    let console = TestConsole::start(&cli, &[]).await;
+    let tab = browser.sign_in(&console, "/batches/promo/actions/pause");
+    browser.wait_for(&tab, "document.documentElement.classList.contains('js')");
+    let sent = browser.evaluate(
+        &tab,
+        "[1, 2].map(() => document.querySelector('form[method=post]:has([name=token])')
+            .dispatchEvent(new SubmitEvent('submit', { bubbles: true, cancelable: true })))",
+    );
+    assert_eq!(sent, json!([true, false]));
+    console.stop();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn videos_are_judged_and_taken_back_with_the_keyboard_alone() {
     let Some(mut browser) = TestBrowser::start() else { return };

@@ -2,11 +2,13 @@
 
 mod actions;
 mod browser;
+mod formulas;
 mod large_batch;
 mod large_ledger;
 mod pages;
 mod review_in_browser;
 mod safety;
+mod secrets;
 mod start_in_browser;
 mod uploads;
 

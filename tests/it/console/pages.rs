@@ -58,7 +58,13 @@ async fn a_streamed_change_arrives_and_the_stream_ends_with_the_console() {
         }
     }
     console.stop();
-    while let Ok(Some(_)) = stream.chunk().await {}
+    let end = loop {
+        match stream.chunk().await {
+            Ok(Some(_)) => {}
+            end => break end,
+        }
+    };
+    assert!(end.is_ok(), "the stream was cut, and not ended: {end:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

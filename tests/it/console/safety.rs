@@ -152,6 +152,8 @@ async fn every_response_tells_the_browser_what_it_may_load_and_keep() {
         assert_eq!(policy, expected, "{path}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+        let policy = answer.header("cross-origin-resource-policy");
+        assert_eq!(policy, "same-origin", "{path}");
         let kept = answer.header("cache-control");
         let is_immutable = kept.contains("immutable");
         assert_eq!(is_immutable, path == script, "{path}: {kept}");

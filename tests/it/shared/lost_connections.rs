@@ -35,6 +35,25 @@ async fn commit_whose_response_is_lost_is_made_once() {
     assert_eq!(run.submitted, 4, "each is counted once");
 }
 
+/// The commit takes two seconds at the server, and its connection is cut at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn commit_that_is_under_way_when_its_connection_is_cut_is_made_once() {
+    let Some(shared) = SharedLedger::open(PATIENCE).await else { return };
+    let batch = shared.plan(&keys(3)).await.unwrap();
+    let lease = shared.begin_run(batch).await;
+    shared.database.query(
+        "create function callsheet.wait() returns trigger language plpgsql
+             as $$ begin perform pg_sleep(2); return null; end $$;
+         create constraint trigger slow_commit after insert or update on callsheet.commit_marker
+             deferrable initially deferred for each row execute function callsheet.wait()",
+    );
+    shared.proxy.set_mode(ProxyMode::CutAfterCommit);
+    let claimed = claim_one(&lease).await.unwrap();
+    shared.proxy.commit_was_lost().await;
+    assert_eq!(claimed.submissions.len(), 1);
+    assert_eq!((shared.count("submission"), shared.count("event")), (1, 1));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_connection_is_noticed_and_the_change_is_made_once() {
     let Some(shared) = SharedLedger::open(PATIENCE).await else { return };

@@ -24,6 +24,12 @@ pub(crate) enum ProxyMode {
     LoseCommitResponse,
     /// Resets the connection instead of passing the next commit. The same.
     LoseCommit,
+    /// Passes the next commit, and resets the connection at once: the commit may be under way. The same.
+    CutAfterCommit,
+    /// Keeps the next commit until all bytes are passed again.
+    HoldCommit,
+    /// A commit is kept.
+    CommitHeld,
 }
 
 /// The simple query that commits a transaction.
@@ -70,6 +76,11 @@ impl TcpProxy {
     pub(crate) async fn commit_was_lost(&self) {
         self.mode.subscribe().wait_for(|mode| *mode == ProxyMode::Pass).await.unwrap();
     }
+
+    /// Waits until a commit is kept.
+    pub(crate) async fn commit_is_held(&self) {
+        self.mode.subscribe().wait_for(|mode| *mode == ProxyMode::CommitHeld).await.unwrap();
+    }
 }
 
 async fn serve(client: TcpStream, socket: PathBuf, mode: Arc<watch::Sender<ProxyMode>>) {
@@ -98,7 +109,21 @@ async fn serve(client: TcpStream, socket: PathBuf, mode: Arc<watch::Sender<Proxy
                         return;
                     }
                     ProxyMode::LoseCommitResponse if is_commit => is_response_lost = true,
-                    ProxyMode::LoseCommit | ProxyMode::LoseCommitResponse | ProxyMode::Pass => {}
+                    ProxyMode::CutAfterCommit if is_commit => {
+                        let _ = to_server.write_all(bytes).await;
+                        mode.send_replace(ProxyMode::Pass);
+                        return;
+                    }
+                    ProxyMode::HoldCommit if is_commit => {
+                        mode.send_replace(ProxyMode::CommitHeld);
+                        if changes.wait_for(|mode| *mode == ProxyMode::Pass).await.is_err() { return }
+                    }
+                    ProxyMode::LoseCommit
+                    | ProxyMode::LoseCommitResponse
+                    | ProxyMode::CutAfterCommit
+                    | ProxyMode::HoldCommit
+                    | ProxyMode::CommitHeld
+                    | ProxyMode::Pass => {}
                 }
                 if to_server.write_all(bytes).await.is_err() { return }
             }
@@ -112,7 +137,12 @@ async fn serve(client: TcpStream, socket: PathBuf, mode: Arc<watch::Sender<Proxy
                 match current {
                     ProxyMode::Silent => continue,
                     ProxyMode::Reset => return,
-                    ProxyMode::LoseCommit | ProxyMode::LoseCommitResponse | ProxyMode::Pass => {}
+                    ProxyMode::LoseCommit
+                    | ProxyMode::LoseCommitResponse
+                    | ProxyMode::CutAfterCommit
+                    | ProxyMode::HoldCommit
+                    | ProxyMode::CommitHeld
+                    | ProxyMode::Pass => {}
                 }
                 if to_client.write_all(&response[..length]).await.is_err() { return }
             }
