@@ -94,14 +94,22 @@ fn navigation(state: &ConsoleState, requester: &ConsoleRequester, section: &'sta
     }
 }
 
+/// A request that was not answered with its page.
+pub(crate) struct FailedRequest<'f> {
+    pub(crate) requester: Option<&'f ConsoleRequester>,
+    pub(crate) format: PageFormat,
+    /// The address of the form that was sent.
+    pub(crate) form: Option<String>,
+}
+
 /// Returns the page of an error, with its status.
 pub(crate) fn error_document(
     state: &ConsoleState,
-    requester: Option<&ConsoleRequester>,
+    failed: &FailedRequest<'_>,
     error: &PageError,
-    format: PageFormat,
 ) -> Response {
-    let mut response = match format {
+    let FailedRequest { requester, format, form } = failed;
+    let mut response = match *format {
         PageFormat::Json => json_response(error.status(), &json!({ "error": error.message() })),
         PageFormat::Html => {
             let home = state.assets.links().to("/");
@@ -109,12 +117,17 @@ pub(crate) fn error_document(
                 section .notice {
                     h1 { (error.title()) }
                     p { (with_code(&sentence(&error.message()))) }
-                    @if is_about_address(error) { p { a href=(home) { "All batches" } } }
+                    @match form.as_ref().filter(|_| is_about_form(error)) {
+                        Some(form) => p { a href=(form) { "Back to the form" } },
+                        None if requester.is_some() && is_about_address(error) => p { a href=(home) { "All batches" } },
+                        None if matches!(error, PageError::SignedOut) => p { a href=(home) { "Sign in" } },
+                        None => {}
+                    }
                 }
             };
             let title = error.title().to_owned();
             let page = ConsolePage { title, section: "", is_live: false, main };
-            let mut response = page_document(state, requester, page);
+            let mut response = page_document(state, *requester, page);
             *response.status_mut() = error.status();
             response
         }
@@ -123,8 +136,19 @@ pub(crate) fn error_document(
     response
 }
 
+/// Returns whether the form can be sent again.
+fn is_about_form(error: &PageError) -> bool {
+    matches!(error, PageError::Invalid(_) | PageError::TooLarge | PageError::Changed(_))
+}
+
 fn is_about_address(error: &PageError) -> bool {
-    !matches!(error, PageError::WrongHost | PageError::CrossSite | PageError::Throttled(_))
+    !matches!(
+        error,
+        PageError::WrongHost
+            | PageError::CrossSite
+            | PageError::Throttled(_)
+            | PageError::LinkEnded
+    )
 }
 
 fn add_error_headers(response: &mut Response, error: &PageError) {

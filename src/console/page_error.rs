@@ -13,6 +13,8 @@ use crate::ledger::{ConsoleRole, LedgerError};
 pub(crate) enum PageError {
     /// The address was mistyped, or what it showed is gone.
     NotFound(String),
+    /// A share link that is unknown, has expired or was revoked.
+    LinkEnded,
     /// The method is not one of the address.
     WrongMethod,
     /// What was sent is incomplete or wrong.
@@ -41,7 +43,7 @@ pub(crate) type PageResult = Result<axum::response::Response, PageError>;
 impl PageError {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::NotFound(_) | Self::LinkEnded => StatusCode::NOT_FOUND,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -58,6 +60,7 @@ impl PageError {
     pub(crate) fn title(&self) -> &'static str {
         match self {
             Self::NotFound(_) => "Not found",
+            Self::LinkEnded => "This link has ended",
             Self::WrongMethod | Self::Invalid(_) => "This request cannot be answered",
             Self::TooLarge => "Too large",
             Self::Changed(_) => "Nothing was done",
@@ -76,6 +79,7 @@ impl PageError {
             | Self::Invalid(message)
             | Self::Changed(message)
             | Self::Unavailable(message) => message.clone(),
+            Self::LinkEnded => "it expired or was revoked: ask for another one".to_owned(),
             Self::WrongMethod => "this address does not accept that method".to_owned(),
             Self::TooLarge => "what was sent is larger than this address accepts".to_owned(),
             Self::SignedOut => "your session has ended: sign in again".to_owned(),

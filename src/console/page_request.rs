@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::console::assets::ConsoleLinks;
 use crate::console::form::FormFields;
@@ -73,9 +73,21 @@ impl PageRequest {
         AuditSource { requester: self.requester.audit_name(), now: self.state.now() }
     }
 
+    /// Returns whether this is the console of rehearsals, which pay for nothing.
+    pub(crate) fn is_rehearsal(&self) -> bool {
+        self.state.settings.ledger_options.is_rehearsal
+    }
+
     /// Returns the addresses of the console.
     pub(crate) fn links(&self) -> ConsoleLinks {
         self.state.assets.links()
+    }
+
+    /// Returns the origin under which the browser reaches this console; its host was checked.
+    pub(crate) fn origin(&self) -> Option<String> {
+        let host = self.headers.get(header::HOST).and_then(|host| host.to_str().ok())?;
+        let scheme = if self.state.settings.is_behind_tls { "https" } else { "http" };
+        Some(format!("{scheme}://{host}"))
     }
 
     /// Reads the fields of a form.
@@ -99,6 +111,13 @@ impl PageRequest {
             PageFormat::Html => page_document(&self.state, Some(&self.requester), page),
             PageFormat::Json => json_response(StatusCode::OK, &json),
         })
+    }
+
+    /// Answers a form that cannot be taken with the form itself, which shows the message at its field.
+    pub(crate) fn render_refused(&self, page: ConsolePage, message: &str) -> PageResult {
+        let mut response = self.render(page, json!({ "error": message }))?;
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        Ok(response)
     }
 
     /// Answers a form: the browser loads `address` next.

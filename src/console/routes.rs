@@ -18,7 +18,7 @@ use futures_util::future::BoxFuture;
 
 use crate::console::assets;
 use crate::console::form::FormFields;
-use crate::console::layout::error_document;
+use crate::console::layout::{FailedRequest, error_document};
 use crate::console::live;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::{PageFormat, PageRequest, redirect_to};
@@ -63,8 +63,7 @@ pub(super) fn routes() -> Vec<ConsoleRoute> {
         ConsoleRoute::get("/new", Operator, new_batch::show_form),
         ConsoleRoute::post("/new", Operator, new_batch::create),
         ConsoleRoute::get("/new/{name}", Operator, new_batch::show),
-        ConsoleRoute::post("/new/{name}/columns", Operator, new_batch::save_columns),
-        ConsoleRoute::post("/new/{name}/cells", Operator, new_batch::save_cells),
+        ConsoleRoute::post("/new/{name}/save", Operator, new_batch::save),
         ConsoleRoute::post("/new/{name}/sheet", Operator, new_batch::replace_sheet),
         ConsoleRoute::post("/new/{name}/start", Operator, new_batch::start),
         ConsoleRoute::post("/new/{name}/withdraw", Operator, new_batch::withdraw),
@@ -203,8 +202,12 @@ async fn respond(state: ConsoleState, route: ConsoleRoute, request: Request) -> 
     let format = PageFormat::from_headers(&parts.headers);
     let requester = match find_requester(&state, &parts).await {
         Ok(requester) => requester,
-        Err(error) => return error_document(&state, None, &error, format),
+        Err(error) => {
+            let failed = FailedRequest { requester: None, format, form: None };
+            return error_document(&state, &failed, &error);
+        }
     };
+    let form = form_address(&route, &parts);
     let allowed = check_access(route.access, requester.as_ref());
     let result = match allowed {
         Ok(()) => {
@@ -227,7 +230,26 @@ async fn respond(state: ConsoleState, route: ConsoleRoute, request: Request) -> 
         }
         Err(error) => Err(error),
     };
-    result.unwrap_or_else(|error| error_document(&state, requester.as_ref(), &error, format))
+    result.unwrap_or_else(|error| {
+        let failed = FailedRequest { requester: requester.as_ref(), format, form };
+        error_document(&state, &failed, &error)
+    })
+}
+
+/// Returns the address of the page whose form is sent to a route: that of the route itself, or the one
+/// above it.
+fn form_address(route: &ConsoleRoute, parts: &axum::http::request::Parts) -> Option<String> {
+    if route.method != RouteMethod::Post {
+        return None;
+    }
+    let has_page =
+        |path: &str| routes().iter().any(|one| one.method == RouteMethod::Get && one.path == path);
+    if has_page(route.path) {
+        return parts.uri.path_and_query().map(|address| address.as_str().to_owned());
+    }
+    let (above, _) = route.path.rsplit_once('/')?;
+    let (address, _) = parts.uri.path().rsplit_once('/')?;
+    has_page(above).then(|| address.to_owned())
 }
 
 fn check_access(
@@ -263,5 +285,6 @@ async fn respond_with_error(state: ConsoleState, request: Request, error: PageEr
     let requester = find_requester(&state, &parts).await.unwrap_or_default();
     // What exists is not shown to visitors.
     let error = if requester.is_some() { error } else { PageError::SignedOut };
-    error_document(&state, requester.as_ref(), &error, format)
+    let failed = FailedRequest { requester: requester.as_ref(), format, form: None };
+    error_document(&state, &failed, &error)
 }

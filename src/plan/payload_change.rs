@@ -16,10 +16,23 @@ pub struct PayloadChange {
     pub row_number: i64,
     /// The headings of the changed cells; empty if only the template or the settings changed.
     pub columns: Vec<String>,
+    /// The changed cells of the first row of the entry.
+    pub cells: Vec<CellDifference>,
     /// Whether the template changed.
     pub template_changed: bool,
     /// Whether its video is paid for, and would be rendered again.
     pub is_paid_again: bool,
+}
+
+/// A cell before and after a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CellDifference {
+    /// Its heading.
+    pub heading: String,
+    /// Its former text.
+    pub before: String,
+    /// Its text now.
+    pub after: String,
 }
 
 /// The cells of one entry, with their headings.
@@ -47,13 +60,27 @@ impl PayloadChange {
             columns.extend(after.filled_columns_missing_in(&before));
             columns.extend(before.filled_columns_missing_in(&after));
         }
+        let change = |heading: &String| CellDifference {
+            heading: heading.clone(),
+            before: before.first_cell(heading).to_owned(),
+            after: after.first_cell(heading).to_owned(),
+        };
+        let cells = columns.iter().map(change).filter(|cell| cell.before != cell.after).collect();
         Self {
+            cells,
             key: row.key,
             row_number: row.row_number,
             columns,
             template_changed: row.template_changed,
             is_paid_again: row.is_paid_again,
         }
+    }
+}
+
+impl PayloadChange {
+    /// Returns the cells of a changed column, unless they differ in a later row of the entry.
+    pub fn cells_of(&self, heading: &str) -> Option<&CellDifference> {
+        self.cells.iter().find(|cell| cell.heading == heading)
     }
 }
 
@@ -66,6 +93,12 @@ impl<'e> EntryCells<'e> {
     /// Returns the cells of one column, one per row; `None` where a row is shorter.
     pub(super) fn cells(&self, column: usize) -> impl Iterator<Item = Option<&str>> {
         self.rows.iter().map(move |row| row.get(column).map(String::as_str))
+    }
+
+    /// Returns the cell of a column in the first row; empty without one.
+    fn first_cell(&self, heading: &str) -> &str {
+        let column = self.headings.iter().position(|known| known == heading);
+        column.and_then(|column| self.cells(column).next().flatten()).unwrap_or_default()
     }
 
     fn filled_columns_missing_in(&self, other: &Self) -> Vec<String> {

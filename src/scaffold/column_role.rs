@@ -2,6 +2,7 @@
 //!
 //! A role is a guess. Invariant: one heading has one role, that of its best word.
 
+use super::heading_unit::HeadingUnit;
 use super::heading_words::HeadingWords;
 
 /// What a column is for.
@@ -98,13 +99,35 @@ pub(super) struct RankedRole {
     pub(super) rank: usize,
 }
 
-/// Returns the role of a heading, or of a name in a template.
-pub(super) fn role_of_heading(heading: &HeadingWords) -> Option<RankedRole> {
+/// Returns the role of a heading, or of a name in a template. Its unit or currency counts for nothing.
+pub(super) fn role_of_heading(heading: &str) -> Option<RankedRole> {
+    role_of_words(&HeadingWords::parse(HeadingUnit::parse(heading).name))
+}
+
+/// Returns the role of a heading by its words.
+pub(super) fn role_of_words(heading: &HeadingWords) -> Option<RankedRole> {
     use strum::IntoEnumIterator;
     let ranked = ColumnRole::iter()
         .filter_map(|role| role.rank(heading).map(|rank| RankedRole { role, rank }));
     // The place in the heading decides; the order of the words is for columns of one role.
     ranked.min_by_key(|ranked| ranked.rank / LAST_RANK)
+}
+
+/// Returns whether a name in a template is that of a currency.
+pub(crate) fn is_currency_name(name: &str) -> bool {
+    role_of_heading(name).is_some_and(|found| found.role == ColumnRole::Currency)
+}
+
+/// Returns whether a name in a template is that of a price or a logo, which a video seldom lacks on
+/// purpose.
+pub(crate) fn is_shown_name(name: &str) -> bool {
+    let role = role_of_heading(name).map(|found| found.role);
+    matches!(role, Some(ColumnRole::Price | ColumnRole::Logo))
+}
+
+/// Returns whether the cells of a column read like the name of what a row is about.
+pub(crate) fn is_title_heading(heading: &str) -> bool {
+    role_of_heading(heading).is_some_and(|found| found.role == ColumnRole::Headline)
 }
 
 const KEY_WORDS: &[&str] = &[
@@ -380,6 +403,8 @@ mod tests {
             ("Voice-over text", Some(ColumnRole::Script)),
             ("Sprechertext", Some(ColumnRole::Script)),
             ("Prix de vente", Some(ColumnRole::Price)),
+            ("Price (EUR)", Some(ColumnRole::Price)),
+            ("Script (EN)", Some(ColumnRole::Script)),
             ("Launch date", Some(ColumnRole::Date)),
             ("상품 코드", Some(ColumnRole::Key)),
             ("新商品名", Some(ColumnRole::Headline)),
@@ -387,7 +412,7 @@ mod tests {
             ("Owner", None),
             ("", None),
         ] {
-            let role = role_of_heading(&HeadingWords::parse(heading)).map(|found| found.role);
+            let role = role_of_heading(heading).map(|found| found.role);
             assert_eq!(role, want, "{heading}");
         }
     }

@@ -4,7 +4,6 @@
 //! which a test shows.
 
 use super::column_role::{ColumnRole, role_of_heading};
-use super::heading_words::HeadingWords;
 use crate::payload::{ColumnMapping, PayloadMerger};
 use crate::template::{PartialFiles, SceneTemplate};
 
@@ -97,7 +96,7 @@ pub fn find_gallery_template(name: &str) -> Option<&'static GalleryTemplate> {
 
 /// Returns the template that uses most of what a sheet with these headings has.
 pub fn choose_template<'h>(headings: impl Iterator<Item = &'h str>) -> &'static GalleryTemplate {
-    let role = |heading| role_of_heading(&HeadingWords::parse(heading)).map(|found| found.role);
+    let role = |heading| role_of_heading(heading).map(|found| found.role);
     let roles: Vec<ColumnRole> = headings.filter_map(role).collect();
     let uses = |template: &&GalleryTemplate| {
         template.roles.iter().filter(|role| roles.contains(role)).count()

@@ -59,7 +59,7 @@ fn is_heading_row(row: &SheetRow, width: usize) -> bool {
 fn is_known_heading(cell: &str) -> bool {
     let words = HeadingWords::parse(cell);
     words.0.len() <= 5
-        && (role_of_heading(&words).is_some() || LanguageHeading::parse(&words).is_some())
+        && (role_of_heading(cell).is_some() || LanguageHeading::parse(&words).is_some())
 }
 
 #[cfg(test)]

@@ -6,9 +6,11 @@
 
 mod answers;
 mod batch_draft;
+mod column_choice;
 mod column_role;
 mod gallery;
 mod heading_row;
+mod heading_unit;
 mod heading_words;
 mod language_heading;
 mod new_file;
@@ -25,6 +27,7 @@ pub use self::answers::{QuestionSubject, SetupAnswers, SetupQuestion, SkipAnswer
 pub(crate) use self::batch_draft::toml_string;
 pub use self::batch_draft::{BatchDraft, DraftPlaces};
 pub use self::column_role::ColumnRole;
+pub(crate) use self::column_role::{is_currency_name, is_shown_name, is_title_heading};
 pub use self::gallery::{
     DEMO_BATCH, DEMO_SHEET, GALLERY, GalleryTemplate, choose_template, find_gallery_template,
 };

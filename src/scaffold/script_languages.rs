@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::column_role::{ColumnRole, role_of_heading};
+use super::column_role::{ColumnRole, role_of_words};
 use super::heading_words::HeadingWords;
 use super::sheet_columns::{ColumnProfile, SheetColumns};
 use super::sheet_setup::LANGUAGE_NAME;
@@ -22,7 +22,7 @@ pub(super) fn find_script_languages(sheet: &SheetColumns, name: &str) -> Option<
     let groups = language_groups(sheet);
     let is_script = |rest: &HeadingWords, columns: &[&ColumnProfile]| {
         let is_named = rest.joined() == HeadingWords::parse(name).joined();
-        let role = role_of_heading(rest).map(|found| found.role);
+        let role = role_of_words(rest).map(|found| found.role);
         // A heading that is only a language has the script if its texts are long.
         let is_bare = rest.0.is_empty() && columns.iter().all(|column| column.can_be_script());
         is_named || role == Some(ColumnRole::Script) || is_bare
@@ -105,9 +105,9 @@ fn translated_column(
         return None;
     }
     let words = HeadingWords::parse(name);
-    let role = role_of_heading(&words).map(|found| found.role);
+    let role = role_of_words(&words).map(|found| found.role);
     let is_meant = |rest: &HeadingWords| {
-        let same_role = role_of_heading(rest).is_some_and(|found| Some(found.role) == role);
+        let same_role = role_of_words(rest).is_some_and(|found| Some(found.role) == role);
         rest.joined() == words.joined() || same_role
     };
     let (_, columns) =

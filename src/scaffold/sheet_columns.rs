@@ -25,6 +25,8 @@ pub(super) struct ColumnProfile {
     pub(super) language: Option<LanguageHeading>,
     /// Whether each row has a cell, different from all others.
     pub(super) is_unique: bool,
+    /// Whether each row has a cell.
+    pub(super) is_filled: bool,
     /// Average length of the filled cells.
     pub(super) chars: usize,
     /// The first filled cell.
@@ -57,9 +59,10 @@ impl ColumnProfile {
         let chars: usize = filled.iter().map(|cell| cell.chars().count()).sum();
         Self {
             heading: heading.to_owned(),
-            role: role_of_heading(&words),
+            role: role_of_heading(heading),
             language: LanguageHeading::parse(&words),
             is_unique: names.len() == cells.len(),
+            is_filled: filled.len() == cells.len(),
             chars: chars / filled.len().max(1),
             sample: filled.first().copied().unwrap_or_default().to_owned(),
             is_address: !filled.is_empty() && filled.iter().all(|cell| cell.contains("://")),

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::answers::{QuestionSubject, SetupAnswers, SetupQuestion, SkipAnswer};
 use super::batch_draft::BatchDraft;
+use super::column_choice::{ColumnChoice, choose_script};
 use super::column_role::{CERTAIN_RANK, ColumnRole, role_of_heading};
 use super::heading_row::find_heading_row;
-use super::heading_words::HeadingWords;
+use super::heading_unit::{HeadingUnit, names_currency};
 use super::language_heading::is_language_code;
 use super::script_languages::find_script_languages;
 use super::sheet_columns::{ColumnProfile, SheetColumns};
@@ -74,7 +75,7 @@ pub fn propose_batch(
     setup.choose_skip();
     setup.name_videos();
     setup.list_unused_columns();
-    let remarks = setup.language_remark().into_iter().collect();
+    let remarks = setup.language_remark().into_iter().chain(setup.title_remark()).collect();
     Some(SetupProposal {
         draft: setup.draft,
         questions: setup.questions,
@@ -109,13 +110,6 @@ struct SheetSetup<'s> {
     questions: Vec<SetupQuestion>,
     /// Heading by template name.
     used: BTreeMap<String, String>,
-}
-
-/// How certain a chosen column is.
-enum ColumnChoice<'s> {
-    Certain(&'s ColumnProfile),
-    Guess(&'s ColumnProfile),
-    None,
 }
 
 impl<'s> SheetSetup<'s> {
@@ -189,11 +183,14 @@ impl<'s> SheetSetup<'s> {
 
     fn ask_for_key(&mut self) {
         let guess = self.draft.key.first().cloned();
+        let remark = self.key_remark();
+        let other_way =
+            if remark.is_empty() { "" } else { "; or change the cells that are the same or empty" };
         self.questions.push(SetupQuestion {
             subject: QuestionSubject::Key,
             text: format!(
-                "{}Which column identifies a row? Its cells must differ, and stay the same later",
-                self.key_remark()
+                "{remark}Which column identifies a row? Its cells must differ, and stay the same \
+                 later{other_way}"
             ),
             choices: self.named_headings(),
             samples: self.sample_cells(),
@@ -272,16 +269,15 @@ impl<'s> SheetSetup<'s> {
             return ColumnChoice::Certain(column);
         }
         let Some(role) = role_of_name(name) else { return ColumnChoice::None };
+        // A column has one name in the template.
+        let is_used = |heading: &String| self.used.values().any(|used| used == heading);
+        let mut candidates = self.columns.with_role(role);
+        candidates.retain(|column| !is_used(&column.heading));
         if role == ColumnRole::Key
-            && let Some(column) = self.draft.key.first().and_then(|key| self.columns.find(key))
+            && let Some(column) = self.find_key_column(&candidates)
         {
             return ColumnChoice::Certain(column);
         }
-        let mut candidates = self.columns.with_role(role);
-        // A title that identifies the rows is their headline as well.
-        let is_key = |heading: &String| self.draft.key.contains(heading);
-        let is_used = |heading: &String| self.used.values().any(|used| used == heading);
-        candidates.retain(|column| is_key(&column.heading) || !is_used(&column.heading));
         if role == ColumnRole::Script {
             return choose_script(&candidates).unwrap_or_else(|| self.guess_by_content(role));
         }
@@ -292,6 +288,18 @@ impl<'s> SheetSetup<'s> {
             [first, ..] => ColumnChoice::Guess(first),
             [] => self.guess_by_content(role),
         }
+    }
+
+    /// Returns the column for a key in the template. A key that is a title or the script is left to that,
+    /// if another column looks like a key.
+    fn find_key_column(&self, candidates: &[&'s ColumnProfile]) -> Option<&'s ColumnProfile> {
+        let key = self.draft.key.first().and_then(|key| self.columns.find(key));
+        let key = key.filter(|column| !self.used.values().any(|used| *used == column.heading));
+        let has_role = |role| key.is_some_and(|column| column.has_role(role));
+        let is_script = has_role(ColumnRole::Script);
+        let gives_way = is_script || has_role(ColumnRole::Headline);
+        let other = candidates.first().filter(|other| gives_way && (is_script || other.is_filled));
+        other.copied().or(key)
     }
 
     /// Returns the longest text for a script, and the only column of addresses for a picture.
@@ -336,6 +344,10 @@ impl<'s> SheetSetup<'s> {
             Some(ColumnRole::Logo) => "Web address of a logo for all videos",
             Some(ColumnRole::Background) => "Web address of a background picture for all videos",
             Some(ColumnRole::Currency) if self.has_prices_without_currency() => {
+                if let Some(currency) = self.currency_of_headings() {
+                    self.draft.defaults.insert(name.to_owned(), currency);
+                    return;
+                }
                 "Currency of the prices, such as EUR: the cells name none"
             }
             Some(_) | None => return,
@@ -355,6 +367,12 @@ impl<'s> SheetSetup<'s> {
         let prices = self.used.iter().filter(|(name, _)| is_price(name));
         let mut columns = prices.filter_map(|(_, heading)| self.columns.find(heading));
         columns.any(|column| column.values.keys().any(|cell| !names_currency(cell)))
+    }
+
+    /// Returns the currency that the heading of a price names, as in `Price (EUR)`.
+    fn currency_of_headings(&self) -> Option<String> {
+        let mut prices = self.used.iter().filter(|(name, _)| is_price(name));
+        prices.find_map(|(_, heading)| HeadingUnit::parse(heading).currency).map(str::to_owned)
     }
 
     fn choose_skip(&mut self) {
@@ -430,6 +448,21 @@ impl<'s> SheetSetup<'s> {
         Some(format!("`{heading}` has `{name}`: AI Studios expects codes, such as `en` or `ko`"))
     }
 
+    /// Returns the remark that the title is the key, so that the videos have no headline.
+    fn title_remark(&self) -> Option<String> {
+        let is_title = |heading: &&String| {
+            self.columns.find(heading).is_some_and(|column| column.has_role(ColumnRole::Headline))
+        };
+        let key = self.draft.key.iter().find(is_title)?;
+        let as_key = self.used.iter().find(|(_, used)| *used == key)?.0;
+        let mut names = self.template_names();
+        let headline = names.find(|name| role_of_name(name) == Some(ColumnRole::Headline))?;
+        let is_missing = as_key != headline && !self.used.contains_key(headline);
+        is_missing.then(|| {
+            format!("`{key}` is the `{as_key}` of the template, so that no column is left for its `{headline}`")
+        })
+    }
+
     fn list_unused_columns(&mut self) {
         let variants = self.draft.variants.iter().flat_map(|variant| variant.columns.values());
         let skip = self.draft.skip.iter().map(|skip| &skip.column);
@@ -447,29 +480,8 @@ pub(super) const LANGUAGE_NAME: &str = "language";
 /// The name of the rows of a group in a template.
 const ROWS_NAME: &str = "rows";
 
-/// Returns the column of the script. Of several, the longest text is what the presenter says; the others
-/// may be texts on the screen.
-fn choose_script<'s>(candidates: &[&'s ColumnProfile]) -> Option<ColumnChoice<'s>> {
-    let longest = candidates.iter().max_by_key(|column| column.chars)?;
-    let mut speakable = candidates.iter().filter(|column| column.can_be_script());
-    let (Some(column), None) = (speakable.next(), speakable.next()) else {
-        return Some(ColumnChoice::Guess(longest));
-    };
-    let is_named = column.role.is_some_and(|ranked| ranked.rank < CERTAIN_RANK);
-    Some(match is_named || column.language.is_some() {
-        true => ColumnChoice::Certain(column),
-        false => ColumnChoice::Guess(column),
-    })
-}
-
 fn role_of_name(name: &str) -> Option<ColumnRole> {
-    role_of_heading(&HeadingWords::parse(name)).map(|found| found.role)
-}
-
-/// Returns whether a cell has a currency beside its number, such as `4.90 €` or `CHF 12`.
-fn names_currency(cell: &str) -> bool {
-    let is_of_number = |c: char| c.is_ascii_digit() || c.is_whitespace() || ".,'’-+–".contains(c);
-    !cell.chars().all(is_of_number)
+    role_of_heading(name).map(|found| found.role)
 }
 
 fn is_price(name: &str) -> bool {

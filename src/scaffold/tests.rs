@@ -122,8 +122,8 @@ fn uncertain_columns_are_questions_whose_answers_decide() {
     assert_eq!(
         settings,
         "key = \"Product\"\n\
-         columns = { headline = \"Product\", script = \"Briefing\", sku = \"Product\" }\n\
-         file = \"{{headline}}.mp4\""
+         columns = { script = \"Briefing\", sku = \"Product\" }\n\
+         file = \"{{sku}}.mp4\""
     );
 }
 
@@ -142,4 +142,36 @@ fn headings_with_any_character_make_a_batch_file_that_parses() {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         propose(&lines, &SetupAnswers::default());
     }
+}
+
+#[test]
+fn price_with_its_currency_in_the_heading_needs_no_answer() {
+    let source = find_gallery_template("product").unwrap().source;
+    let product = SceneTemplate::parse("product", source, &PartialFiles::default()).unwrap();
+    for (heading, currency) in
+        [("Price (EUR)", Some("EUR")), ("Preis €", Some("€")), ("Sale price", None)]
+    {
+        let lines = [format!("SKU|{heading}|Script"), format!("1|4.90|{LONG}")];
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let proposal = propose_batch(&preview(&lines), &product, &SetupAnswers::default()).unwrap();
+        assert_eq!(proposal.used_columns.get("price").map(String::as_str), Some(heading));
+        let stated = proposal.draft.defaults.get("currency").map(String::as_str);
+        assert_eq!(stated, currency, "{heading}");
+        let mut asked = proposal.questions.iter().map(|question| &question.text);
+        assert_eq!(asked.any(|text| text.contains("Currency")), currency.is_none(), "{heading}");
+    }
+}
+
+#[test]
+fn no_guess_gives_one_column_two_names() {
+    let texts = [format!("A1|Tea|{LONG}"), format!("A1|Mug|{LONG} 2")];
+    let lines = ["Art.-Nr.|Product|Script", &texts[0], &texts[1]];
+    let proposal = propose_batch(&preview(&lines), &presenter(), &SetupAnswers::default()).unwrap();
+    let used = |name: &str| proposal.used_columns.get(name).map(String::as_str);
+    assert_eq!(proposal.draft.key, ["Product"]);
+    assert_eq!((used("sku"), used("headline")), (Some("Art.-Nr."), Some("Product")));
+    let lines = ["Product|Script", &format!("Tea|{LONG}"), &format!("Mug|{LONG} 2")];
+    let proposal = propose_batch(&preview(&lines), &presenter(), &SetupAnswers::default()).unwrap();
+    assert_eq!(proposal.used_columns.get("headline"), None);
+    assert!(proposal.remarks[0].contains("no column is left for its `headline`"));
 }

@@ -201,12 +201,12 @@ async fn spreadsheet_becomes_videos_without_a_terminal_and_a_changed_cell_one_ne
     let page = browser.get("/new/spring-launch?row=4").await;
     let hash = hidden_field(&page.text, "sheet");
     let cells = [("sheet", hash.as_str()), ("c.4.2", "It holds 500 ml, and it survives anything.")];
-    let saved = browser.post("/new/spring-launch/cells", &cells).await;
+    let saved = browser.post("/new/spring-launch/save", &cells).await;
     assert_eq!(saved.status, 303, "{}", saved.text);
     let shown = browser.json(&address).await;
     assert_eq!(shown["plan"]["changed"], 1, "{shown}");
     assert_eq!(shown["plan"]["to_render"], 1, "{shown}");
-    let again = browser.post("/new/spring-launch/cells", &cells).await;
+    let again = browser.post("/new/spring-launch/save", &cells).await;
     assert_eq!(again.status, 409, "the sheet is another one by now");
     assert_eq!(browser.approve(&address).await.status, 303);
     wait_for(|| (office.sandbox.render_count() == 3).then_some(())).await;
@@ -311,7 +311,7 @@ async fn audit_trail_has_every_change_with_its_requester_object_and_outcome() {
     let page = browser.get(&address).await.text;
     let hash = hidden_field(&page, "sheet");
     let cells = [("sheet", hash.as_str()), ("c.4.2", "It holds 500 ml, and it survives anything.")];
-    assert_eq!(browser.post(&format!("{address}/cells"), &cells).await.status, 303);
+    assert_eq!(browser.post(&format!("{address}/save"), &cells).await.status, 303);
     let replaced = browser.upload(&format!("{address}/sheet"), &[], SHEET.as_bytes()).await;
     assert_eq!(replaced.status, 303, "{}", replaced.text);
     let outdated = [("hash", "0123"), ("shown", "9 new")];
@@ -376,7 +376,7 @@ async fn problems_are_shown_at_their_cells_and_prevent_an_approval() {
     assert!(refused.text.contains("Fix the problems first"), "{}", refused.text);
     let hash = hidden_field(&page.text, "sheet");
     let cells = [("sheet", hash.as_str()), ("c.5.2", "One bag, three pockets, and no logo on it.")];
-    assert_eq!(browser.post("/new/bad/cells", &cells).await.status, 303);
+    assert_eq!(browser.post("/new/bad/save", &cells).await.status, 303);
     let page = browser.get("/new/bad").await;
     assert!(page.text.contains("Approve and render 3 videos"), "{}", page.text);
 }

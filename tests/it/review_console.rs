@@ -210,9 +210,7 @@ async fn a_share_link_shows_its_videos_alone_until_it_is_revoked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_share_link_shows_nothing_after_its_days() {
     let (office, console) = reviewed_batch().await;
-    let made = console.post("/batches/promo/share", "label=Agency&days=2").text();
-    let (_, rest) = made.split_once("href=\"/share/").unwrap();
-    let shared = format!("/share/{}", rest.split('"').next().unwrap());
+    let shared = share_all(&console, "Agency");
     let judged = format!("{}&name=Ann", form(&videos(&office)[0], "approved"));
     assert_eq!(console.get_as_stranger(&shared).status, 200);
     let ended = "update share_link set created_at = created_at - 2 * 86400000 - 1,
@@ -236,4 +234,61 @@ async fn change_ledger(office: &TestCli, statement: &'static str) {
     let mut db = file.connect().await.unwrap();
     sqlx::query(statement).execute(&mut db).await.unwrap();
     db.close().await.unwrap();
+}
+
+/// Makes a share link for all videos. Returns its address.
+fn share_all(console: &TestConsole, label: &str) -> String {
+    let made = console.post("/batches/promo/share", &format!("label={label}&days=2"));
+    let text = made.text();
+    let whole = format!("value=\"http://{}/share/", console.address);
+    let (_, rest) = text.split_once(&whole).unwrap_or_else(|| panic!("no {whole}: {text}"));
+    format!("/share/{}", rest.split('"').next().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_takes_back_their_own_verdict_and_no_other_one() {
+    let (office, console) = reviewed_batch().await;
+    let shared = share_all(&console, "Agency");
+    let other_link = share_all(&console, "Client");
+    let all = videos(&office);
+    let as_guest = |video: usize, verdict: &str, name: &str| {
+        format!("{}&name={name}", form(&all[video], verdict))
+    };
+    let judged = console.post_as_stranger(&shared, &as_guest(0, "approved", "Ann"));
+    assert_eq!(judged.status, 303, "{}", judged.text());
+    // Each form of the page that follows names the guest.
+    let page = console.get_as_stranger(judged.header("location").unwrap()).text();
+    let forms = page.matches("<form").count();
+    assert!(page.contains(">Undo<") && forms >= 2, "{page}");
+    assert_eq!(page.matches("name=\"name\" value=\"Ann\"").count(), forms, "{page}");
+    let player = console.get_as_stranger(&format!("{shared}?key=k000&name=Ann")).text();
+    assert!(player.contains("Take the verdict back"), "{player}");
+    let player = console.get_as_stranger(&format!("{shared}?key=k000&name=Bob")).text();
+    assert!(!player.contains("Take the verdict back"), "{player}");
+    for (link, name, status) in
+        [(&shared, "Bob", 409), (&other_link, "Ann", 409), (&shared, "Ann", 303)]
+    {
+        let answer = console.post_as_stranger(link, &as_guest(0, "withdrawn", name));
+        assert_eq!(answer.status, status, "{name}: {}", answer.text());
+    }
+    assert_eq!(videos(&office)[0]["review"], Value::Null);
+
+    let page = "/batches/promo/review";
+    assert_eq!(console.post(page, &form(&all[1], "approved")).status, 303);
+    for verdict in ["withdrawn", "rejected&reason=no", "approved"] {
+        let answer = console.post_as_stranger(&shared, &as_guest(1, verdict, "Ann"));
+        assert_eq!(answer.status, 409, "{verdict}");
+        let text = answer.text();
+        assert!(text.contains("has decided about"), "{text}");
+    }
+    assert_eq!(videos(&office)[1]["review"], "approved");
+    let player = console.get_as_stranger(&format!("{shared}?key=k001&name=Ann")).text();
+    assert!(!player.contains("value=\"approved\""), "{player}");
+    // A user changes what a guest decided.
+    let guest = as_guest(2, "approved", "Ann");
+    assert_eq!(console.post_as_stranger(&shared, &guest).status, 303);
+    assert_eq!(console.post(page, &format!("{}&reason=no", form(&all[2], "rejected"))).status, 303);
+    assert_eq!(videos(&office)[2]["review"], "rejected");
+    let ended = console.get_as_stranger("/share/unknown").text();
+    assert!(ended.contains("This link has ended") && !ended.contains("All batches"), "{ended}");
 }

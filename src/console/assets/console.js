@@ -22,7 +22,7 @@
   function isEdited(region) {
     const active = document.activeElement;
     const isTyping = region.contains(active) && /^(INPUT|TEXTAREA|SELECT)$/.test(active.tagName);
-    const isOpen = region.querySelector("details[open], dialog[open]") !== null;
+    const isOpen = region.querySelector("details[open]:not(.commands), dialog[open]") !== null;
     const isPlaying = [...region.querySelectorAll("video")].some((video) => !video.paused);
     return isTyping || isOpen || isPlaying;
   }
@@ -54,7 +54,9 @@
       if (sources(region) !== "" && sources(region) === sources(fresh)) continue;
       const path = focusPath(region);
       const scroll = [...region.querySelectorAll(".scroll")].map((one) => one.scrollLeft);
+      const open = [...region.querySelectorAll("details.commands")].map((one) => one.open);
       region.replaceChildren(...document.importNode(fresh, true).childNodes);
+      region.querySelectorAll("details.commands").forEach((one, index) => { one.open = open[index] || false; });
       region.querySelectorAll(".scroll").forEach((one, index) => { one.scrollLeft = scroll[index] || 0; });
       applyStyles(region);
       restoreFocus(region, path);
@@ -155,6 +157,34 @@
     }, () => {});
   }
 
+  // --- An address that is copied with its button.
+  function copyField(event) {
+    const button = event.target.closest("[data-copy-of]");
+    if (!button) return;
+    const field = document.getElementById(button.dataset.copyOf);
+    field.select();
+    navigator.clipboard.writeText(field.value).then(() => { button.textContent = "Copied"; }, () => {});
+  }
+
+  // --- A pasted template is the one that is meant.
+  function chooseOwnTemplate(event) {
+    if (!event.target.matches("textarea[name=own]") || event.target.value.trim() === "") return;
+    event.target.closest(".choice").querySelector("input[type=radio]").checked = true;
+  }
+
+  // --- What is not saved is not lost without a question.
+  function noteUnsaved(event) {
+    const form = event.target.form;
+    if (form && "unsaved" in form.dataset) form.dataset.unsaved = "yes";
+  }
+
+  function warnOfUnsaved(event) {
+    if (!document.querySelector("form[data-unsaved=yes]:not([data-sent])")) return;
+    event.preventDefault();
+    // After an answer of "stay", the other form can be sent later.
+    document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent);
+  }
+
   // --- A form is sent once, however often its button is pressed.
   function sendOnce(event) {
     const form = event.target;
@@ -168,6 +198,21 @@
     if (event.target.matches("form.filter select")) event.target.form.requestSubmit();
   }
 
+  const TYPING_MS = 300;
+  let typing = null;
+
+  function filterWhileTyping(event) {
+    if (!EVENTS || !event.target.matches("form.filter input[type=search]")) return;
+    clearTimeout(typing);
+    typing = setTimeout(() => {
+      const form = event.target.form;
+      const fields = [...new FormData(form)].filter(([, value]) => value !== "");
+      const query = new URLSearchParams(fields).toString();
+      history.replaceState(null, "", form.action + (query ? "?" + query : ""));
+      refresh();
+    }, TYPING_MS);
+  }
+
   // --- "/" goes to the search field.
   function focusSearch(event) {
     if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -176,7 +221,8 @@
     if (field) { event.preventDefault(); field.focus(); }
   }
 
-  // --- Review with the keyboard: J next, K before, A approve, R reason, U undo. It can be switched off.
+  // --- Review with the keyboard: J next, K before, A approve, R reason, U undo, the space bar plays,
+  // Ctrl+Enter sends the reason. It can be switched off.
   const KEYS_OFF = "callsheet-review-keys-off";
   const review = document.querySelector("[data-review]");
   const areKeysOff = () => { try { return localStorage.getItem(KEYS_OFF) === "yes"; } catch { return false; } };
@@ -196,8 +242,19 @@
   }
 
   function pressKey(event) {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches("textarea[data-key]")) {
+      event.preventDefault();
+      event.target.form.requestSubmit(event.target.form.querySelector("[data-sends]"));
+      return;
+    }
     if (areKeysOff() || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
     if (/^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
+    const player = document.getElementById("player");
+    if (event.key === " " && player && !/^(BUTTON|A|VIDEO|SUMMARY)$/.test(event.target.tagName)) {
+      event.preventDefault();
+      if (player.paused) player.play().catch(() => {}); else player.pause();
+      return;
+    }
     const target = review.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
     if (!target) return;
     event.preventDefault();
@@ -215,6 +272,14 @@
   document.documentElement.classList.add("js");
   applyStyles(document);
   document.addEventListener("click", copyOnClick);
+  if (navigator.clipboard) {
+    document.addEventListener("click", copyField);
+    document.querySelectorAll("[data-copy-of]").forEach((button) => { button.hidden = false; });
+  }
+  document.addEventListener("input", chooseOwnTemplate);
+  document.addEventListener("input", noteUnsaved);
+  document.addEventListener("input", filterWhileTyping);
+  window.addEventListener("beforeunload", warnOfUnsaved);
   document.addEventListener("submit", sendOnce);
   document.addEventListener("change", applyFilter);
   document.addEventListener("keydown", focusSearch);

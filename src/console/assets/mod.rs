@@ -71,7 +71,19 @@ fn asset_response(file: AssetFile) -> Response {
         (header::CONTENT_TYPE, HeaderValue::from_static(file.kind)),
         (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
     ];
-    (StatusCode::OK, headers, file.text).into_response()
+    (StatusCode::OK, headers, without_comments(file.text)).into_response()
+}
+
+/// Returns a file without its comments and its indentation, which a browser needs not. A comment is a
+/// line of its own.
+fn without_comments(text: &str) -> String {
+    let is_comment = |line: &&str| {
+        line.is_empty()
+            || line.starts_with("//")
+            || (line.starts_with("/*") && line.ends_with("*/"))
+    };
+    let lines = text.lines().map(str::trim).filter(|line| !is_comment(line));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The addresses of the console. Methods return a path that begins with the base path, encoded.
@@ -146,6 +158,12 @@ mod tests {
     use percent_encoding::percent_decode_str;
 
     use super::*;
+
+    #[test]
+    fn served_files_keep_all_but_comments_and_indentation() {
+        let text = "/* a. */\n:root {\n  --x: #fff;\n}\n// b\n  f(\"//\"); // c\n\n";
+        assert_eq!(without_comments(text), ":root {\n--x: #fff;\n}\nf(\"//\"); // c");
+    }
 
     #[test]
     fn any_text_is_one_segment_of_an_address() {

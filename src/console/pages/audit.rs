@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::console::layout::ConsolePage;
 use crate::console::page_error::PageResult;
 use crate::console::page_request::PageRequest;
-use crate::console::pages::page_parts::{number, time};
+use crate::console::pages::page_parts::{number, time, with_code};
 use crate::console::pages::request::outcome_chip;
 use crate::ledger::{AuditAction, AuditEntry, OperatorRequest};
 use crate::session::reports::audit_json::audit_json;
@@ -72,7 +72,7 @@ fn audit_table(page: &PageRequest, lines: &[AuditLine<'_>]) -> Markup {
                 table .rows.audit {
                     thead { tr {
                         th scope="col" { "When" } th scope="col" { "Action" } th scope="col" { "Outcome" }
-                        th scope="col" { "Requester" } th scope="col" { "What" }
+                        th scope="col" { "Requester" } th scope="col" { "Reason" } th scope="col" { "What" }
                     } }
                     tbody { @for line in lines { (audit_row(page, line)) } }
                 }
@@ -102,8 +102,9 @@ fn request_cells(page: &PageRequest, request: &OperatorRequest) -> Markup {
             @if request.job_count > 0 { " " span .muted { "· " (number(request.job_count)) } }
         }
         td { (outcome_chip(request.outcome)) }
-        td .cells { (requester(&request.requester, request.reason.as_deref())) }
-        td .message { (request.message.as_deref().unwrap_or_default()) }
+        td .cells { (request.requester) }
+        td .cells { (reason(request.reason.as_deref())) }
+        td .message { (with_code(request.message.as_deref().unwrap_or_default())) }
     }
 }
 
@@ -112,16 +113,17 @@ fn entry_cells(page: &PageRequest, entry: &AuditEntry) -> Markup {
         td {
             (action_text(entry.action)) " "
             @if let Some(batch) = &entry.batch { span .muted { (batch) } " " }
-            @if let Some(key) = &entry.key { span .muted { "· " (key) } }
+            @if let Some(key) = &entry.key { span .muted.nowrap { "· " (key) } }
         }
         td { (outcome_chip(entry.outcome)) }
-        td .cells { (requester(&entry.requester, entry.reason.as_deref())) }
+        td .cells { (entry.requester) }
+        td .cells { (reason(entry.reason.as_deref())) }
         td .message {
-            (truncate(&entry.subject, TEXT_CHARS_MAX))
+            (with_code(&truncate(&entry.subject, TEXT_CHARS_MAX)))
             @if let Some(credits) = entry.credits.filter(|credits| *credits > 0.0) {
                 ", about " (format_credits(credits))
             }
-            @if let Some(message) = &entry.message { " · " (message) }
+            @if let Some(message) = &entry.message { " · " (with_code(message)) }
             @if let (Some(batch), Some(run)) = (&entry.batch, entry.run_id) {
                 " · " a href=(page.links().batch(batch)) { "run #" (run) }
             }
@@ -129,8 +131,8 @@ fn entry_cells(page: &PageRequest, entry: &AuditEntry) -> Markup {
     }
 }
 
-fn requester(name: &str, reason: Option<&str>) -> Markup {
-    html! { (name) @if let Some(reason) = reason { " (" (truncate(reason, TEXT_CHARS_MAX)) ")" } }
+fn reason(reason: Option<&str>) -> String {
+    reason.map(|reason| truncate(reason, TEXT_CHARS_MAX)).unwrap_or_default()
 }
 
 /// Returns an action as the page names it.

@@ -49,7 +49,7 @@ impl ShownSettings {
         html! {
             p .muted { "As of the last plan of " code { (self.stored.file) } "." }
             div .scroll {
-                table .figures.settings {
+                table .settings {
                     thead { tr {
                         th scope="col" { "Setting" } th scope="col" { "Value" } th scope="col" { "From" }
                     } }

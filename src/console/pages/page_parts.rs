@@ -135,6 +135,30 @@ pub(crate) fn with_code(text: &str) -> Markup {
     }
 }
 
+/// Where a form is wrong, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FieldError {
+    pub(crate) field: &'static str,
+    pub(crate) message: String,
+}
+
+/// Returns the message of a field, if it is the wrong one.
+pub(crate) fn field_message(error: Option<&FieldError>, field: &str) -> Markup {
+    html! {
+        @if let Some(error) = error.filter(|error| error.field == field) {
+            p .problem role="alert" { (with_code(&sentence(&error.message))) }
+        }
+    }
+}
+
+/// Returns commands as they are, or behind a summary where the console does the same.
+pub(crate) fn commands(is_closed: bool, content: &Markup) -> Markup {
+    html! {
+        @if is_closed { details .commands { summary { "On the command line" } (content) } }
+        @else { (content) }
+    }
+}
+
 /// Returns a command that can be copied.
 pub(crate) fn command(text: &str) -> Markup {
     html! { code .command data-copy { (text) } }

@@ -6,8 +6,10 @@ use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
 use crate::console::pages::action::{action_address, action_title};
-use crate::console::pages::page_parts::{number, time};
-use crate::ledger::{ConsoleRole, OperatorRequest, RequestOutcome};
+use crate::console::pages::new_batch::has_upload;
+use crate::console::pages::page_parts::{number, time, with_code};
+use crate::ledger::{ConsoleRole, OperatorAction, OperatorRequest, RequestOutcome};
+use crate::session::operator::operator_batch::find_live_holder;
 use crate::session::reports::request_json::request_json;
 use crate::text::format_credits;
 
@@ -22,6 +24,7 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
         .filter(|request| request.batch == batch.name)
         .ok_or_else(|| PageError::NotFound(format!("`{}` has no such request", batch.name)))?;
     let links = page.links();
+    let is_live = find_live_holder(&page.state.ledger, &batch).await.is_some();
     let main = html! {
         nav .trail aria-label="Breadcrumb" {
             a href=(links.to("/")) { "Batches" } " / "
@@ -29,14 +32,17 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
             a href=(links.to("/audit")) { "Audit" }
         }
         div .title { h1 { (action_title(request.action)) } }
-        div id="request" data-live { (request_section(&page, &request)) }
+        div id="request" data-live { (request_section(&page, &request, is_live)) }
     };
     let title = format!("{} · {}", action_title(request.action), batch.name);
-    let is_live = request.outcome.is_none();
-    page.render(ConsolePage { title, section: "Audit", is_live, main }, request_json(&request))
+    let is_open = request.outcome.is_none();
+    page.render(
+        ConsolePage { title, section: "Audit", is_live: is_open, main },
+        request_json(&request),
+    )
 }
 
-fn request_section(page: &PageRequest, request: &OperatorRequest) -> Markup {
+fn request_section(page: &PageRequest, request: &OperatorRequest, is_live: bool) -> Markup {
     let links = page.links();
     let again = match request.outcome {
         Some(RequestOutcome::Refused | RequestOutcome::Failed | RequestOutcome::Expired) => {
@@ -51,8 +57,9 @@ fn request_section(page: &PageRequest, request: &OperatorRequest) -> Markup {
                 (outcome_chip(request.outcome))
                 span .lead { (outcome_sentence(request)) }
             }
-            @if request.outcome.is_some() { p .stop { (request.message.as_deref().unwrap_or_default()) } }
-            (facts(request))
+            @if is_message_shown(request) { p .stop { (with_code(request.message.as_deref().unwrap_or_default())) } }
+            @if !is_live { (next_run(page, request)) }
+            (facts(page, request))
             div .row.actions {
                 @if let Some(action) = again {
                     a .button href=(action_address(&links, &request.batch, &action)) { "Show what it would do now" }
@@ -63,7 +70,41 @@ fn request_section(page: &PageRequest, request: &OperatorRequest) -> Markup {
     }
 }
 
-fn facts(request: &OperatorRequest) -> Markup {
+/// Returns whether the message says more than the outcome.
+fn is_message_shown(request: &OperatorRequest) -> bool {
+    let is_done = request.outcome == Some(RequestOutcome::Done);
+    request.outcome.is_some() && !(is_done && request.job_count == 0)
+}
+
+/// Returns what continues the videos of a request that only made them ready.
+fn next_run(page: &PageRequest, request: &OperatorRequest) -> Markup {
+    let is_waiting = request.outcome == Some(RequestOutcome::Done)
+        && match request.action {
+            OperatorAction::Retry | OperatorAction::Unpause | OperatorAction::DownloadAgain => true,
+            OperatorAction::Resolve => request.paid_count > 0,
+            OperatorAction::Cancel | OperatorAction::Pause | OperatorAction::Stop => false,
+        };
+    let is_operator = page.requester.has_role(ConsoleRole::Operator);
+    let is_in_console = is_operator && has_upload(page, &request.batch);
+    html! {
+        @if is_waiting {
+            p {
+                @match request.job_count {
+                    0 => { "No run is live: the next one continues." }
+                    1 => { "No run is live: the video waits for the next one." }
+                    _ => { "No run is live: the videos wait for the next one." }
+                }
+            }
+            @if is_in_console {
+                p .actions {
+                    a .button.primary href=(page.links().to(&format!("/new/{}", request.batch))) { "Show the plan and its price…" }
+                }
+            }
+        }
+    }
+}
+
+fn facts(page: &PageRequest, request: &OperatorRequest) -> Markup {
     html! {
         dl .facts {
             dt { "requested by" } dd { (request.requester) ", " (time(request.requested_at)) }
@@ -71,7 +112,9 @@ fn facts(request: &OperatorRequest) -> Markup {
             @if request.job_count > 0 {
                 dt { "videos" }
                 dd { (number(request.job_count)) @if request.paid_count > 0 {
-                    ", " (number(request.paid_count)) " of them paid, at most about " (format_credits(request.credits))
+                    ", " (number(request.paid_count)) " of them "
+                    @if page.is_rehearsal() { "rehearsed, which would cost " } @else { "paid, at most about " }
+                    (format_credits(request.credits))
                 } @else { ", free" } }
             }
             @if let Some(at) = request.done_at { dt { "ended" } dd { (time(at)) } }
@@ -94,7 +137,15 @@ pub(super) fn outcome_chip(outcome: Option<RequestOutcome>) -> Markup {
 
 fn outcome_sentence(request: &OperatorRequest) -> &'static str {
     match request.outcome {
-        Some(RequestOutcome::Done) => "Done",
+        Some(RequestOutcome::Done) => match request.action {
+            OperatorAction::Retry => "Ready to be rendered again",
+            OperatorAction::Cancel => "Cancelled",
+            OperatorAction::Resolve => "Decided",
+            OperatorAction::DownloadAgain => "Ready to be downloaded again",
+            OperatorAction::Pause => "The batch is paused",
+            OperatorAction::Unpause => "The batch is no longer paused",
+            OperatorAction::Stop => "The run was asked to stop",
+        },
         Some(RequestOutcome::Refused | RequestOutcome::Failed) => "Nothing was changed",
         Some(RequestOutcome::Expired) => "Nothing was changed: no run took it",
         None => "Waits for the live run",

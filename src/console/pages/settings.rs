@@ -1,5 +1,7 @@
 //! `/settings`: the users of the console, who is signed in, and how this console was started.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 use serde_json::json;
 
@@ -11,11 +13,31 @@ use crate::console::pages::batch_settings::ShownSettings;
 use crate::console::pages::page_parts::{command, time, time_ago};
 use crate::console::pages::share::share_links;
 use crate::ledger::{ConsoleRole, ConsoleSession, ConsoleUser};
-use crate::text::time_format::format_rfc3339;
+use crate::text::time_format::{elapsed, format_rfc3339};
 use crate::text::truncate;
 
-/// Characters of a browser's description.
-const BROWSER_CHARS_MAX: usize = 60;
+/// Characters of a browser's description of itself.
+const AGENT_CHARS_MAX: usize = 200;
+/// The last use of a session is written at most every five minutes.
+const NOW_MAX: Duration = Duration::from_secs(6 * 60);
+/// Browsers and systems by a part of their description; the first match counts, as most name others.
+const BROWSERS: [(&str, &str); 7] = [
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("SamsungBrowser", "Samsung Internet"),
+    ("Firefox", "Firefox"),
+    ("FxiOS", "Firefox"),
+    ("Chrom", "Chrome"),
+    ("Safari", "Safari"),
+];
+const SYSTEMS: [(&str, &str); 6] = [
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+];
 
 pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let users = page.state.ledger.console_users().await?;
@@ -114,14 +136,30 @@ fn sessions_section(page: &PageRequest, sessions: &[ConsoleSession]) -> Markup {
                                 span .chip.live { "this browser" }
                             }
                             span .spacer {}
-                            span .muted { "used " (time_ago(session.used_at, now)) }
+                            span .muted {
+                                @if elapsed(session.used_at, now) < NOW_MAX { "now" }
+                                @else { "used " (time_ago(session.used_at, now)) }
+                            }
                         }
-                        p .muted { (truncate(&session.browser, BROWSER_CHARS_MAX)) }
+                        p .muted title=(truncate(&session.browser, AGENT_CHARS_MAX)) { (browser_name(&session.browser)) }
                     }
                 }
             }
             p .muted { "A session ends after 12 hours without a request." }
         }
+    }
+}
+
+/// Returns a browser as its user knows it, such as "Chrome on Linux".
+fn browser_name(agent: &str) -> String {
+    let find = |names: &[(&str, &'static str)]| {
+        names.iter().find(|(part, _)| agent.contains(part)).map(|(_, name)| *name)
+    };
+    match (find(&BROWSERS), find(&SYSTEMS)) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(name), None) | (None, Some(name)) => name.to_owned(),
+        (None, None) if agent.is_empty() => "a browser".to_owned(),
+        (None, None) => truncate(agent, AGENT_CHARS_MAX / 4),
     }
 }
 
@@ -161,6 +199,28 @@ fn console_section(page: &PageRequest) -> Markup {
                     (option_source(settings.trusted_header.is_none(), "--trusted-header"))
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_is_named_as_its_user_knows_it() {
+        let safari =
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605 Safari/604";
+        let edge = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537 Chrome/140 Safari/537 Edg/140";
+        for (agent, name) in [
+            ("Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/140 Safari/537", "Chrome on Linux"),
+            ("Mozilla/5.0 (X11; Linux; rv:143.0) Gecko Firefox/143.0", "Firefox on Linux"),
+            (safari, "Safari on iPhone"),
+            (edge, "Edge on Windows"),
+            ("curl/8", "curl/8"),
+            ("", "a browser"),
+        ] {
+            assert_eq!(browser_name(agent), name);
         }
     }
 }

@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::console::layout::error_document;
+use crate::console::layout::{FailedRequest, error_document};
 use crate::console::page_error::PageError;
 use crate::console::page_request::PageFormat;
 use crate::console::state::ConsoleState;
@@ -23,7 +23,8 @@ pub(super) async fn guard(
         Ok(()) => next.run(request).await,
         Err(error) => {
             let format = PageFormat::from_headers(request.headers());
-            error_document(&state, None, &error, format).into_response()
+            let failed = FailedRequest { requester: None, format, form: None };
+            error_document(&state, &failed, &error).into_response()
         }
     };
     response_headers::add_safety_headers(response.headers_mut());

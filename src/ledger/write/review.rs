@@ -1,7 +1,8 @@
 //! Verdicts on videos. They need no lease: they move no job, and work while another process drives the
 //! batch.
 //!
-//! Invariant: a verdict is recorded on the version and the bytes that the reviewer saw, or not at all.
+//! Invariants: a verdict is recorded on the version and the bytes that the reviewer saw, or not at all;
+//! one that is given through a share link replaces no verdict of a user, and takes back only its own.
 
 use jiff::Timestamp;
 
@@ -49,6 +50,34 @@ pub enum VerdictOutcome {
         /// The keys.
         keys: Vec<String>,
     },
+    /// None is recorded: what was given through a share link may not replace or take back the verdict
+    /// of this reviewer.
+    Protected {
+        /// The reviewer.
+        reviewer: String,
+    },
+}
+
+/// A verdict that counts now, with its giver.
+#[derive(Debug, sqlx::FromRow)]
+struct GivenVerdict {
+    verdict: String,
+    origin: String,
+    share_id: Option<i64>,
+    reviewer: String,
+}
+
+impl GivenVerdict {
+    /// Returns whether a verdict of this kind and source may replace it.
+    fn is_replaceable(&self, kind: VerdictKind, source: &VerdictSource) -> bool {
+        if source.origin != VerdictOrigin::Share || self.verdict == VerdictKind::Withdrawn.as_str()
+        {
+            return true;
+        }
+        let is_of_guest = self.origin == VerdictOrigin::Share.as_str();
+        let is_own = self.share_id == source.share_link && self.reviewer == source.reviewer;
+        is_of_guest && (is_own || kind != VerdictKind::Withdrawn)
+    }
 }
 
 static CURRENT_VIDEO: Statement = Statement::new(
@@ -58,6 +87,12 @@ static CURRENT_VIDEO: Statement = Statement::new(
     join version w on w.job_id = j.id and w.version = coalesce(v.reused_from, v.version)
     where j.batch_id = $1 and j.key = $2 and j.version = $3 and w.video_hash = $4
         and j.state in ('done', 'reused')",
+);
+
+static LAST_VERDICT: Statement = Statement::new(
+    "-- ledger::record_verdicts, last
+    select verdict, origin, share_id, reviewer from review_verdict
+    where job_id = $1 and version = $2 and video_hash = $3 order by id desc limit 1",
 );
 
 static INSERT_VERDICT: Statement = Statement::new(
@@ -82,6 +117,19 @@ impl RecordVerdicts {
     ) -> Result<Option<i64>, LedgerError> {
         let video = binds![self.batch.0, &verdict.key, verdict.version, &verdict.video_hash];
         Ok(db.find_value(&CURRENT_VIDEO, video).await?)
+    }
+
+    /// Returns the reviewer whose verdict this one may not replace.
+    async fn find_protected(
+        &self,
+        db: &mut StoreConnection,
+        job: i64,
+        verdict: &NewVerdict,
+    ) -> Result<Option<String>, LedgerError> {
+        let video = binds![job, verdict.version, &verdict.video_hash];
+        let last: Option<GivenVerdict> = db.fetch_optional(&LAST_VERDICT, video).await?;
+        let protected = last.filter(|last| !last.is_replaceable(verdict.kind, &self.source));
+        Ok(protected.map(|last| last.reviewer))
     }
 
     async fn insert(
@@ -121,6 +169,11 @@ impl WriteOp for RecordVerdicts {
         if !changed.is_empty() {
             return Ok(VerdictOutcome::Changed { keys: changed });
         }
+        for (job, verdict) in jobs.iter().zip(&self.verdicts) {
+            if let Some(reviewer) = self.find_protected(db, *job, verdict).await? {
+                return Ok(VerdictOutcome::Protected { reviewer });
+            }
+        }
         for (job, verdict) in jobs.into_iter().zip(&self.verdicts) {
             self.insert(db, job, verdict).await?;
         }
@@ -129,7 +182,8 @@ impl WriteOp for RecordVerdicts {
 }
 
 impl Ledger {
-    /// Records verdicts: all of them, or none if a video has changed since the reviewer saw it.
+    /// Records verdicts: all of them, or none if a video has changed since the reviewer saw it, or if
+    /// one of them may not replace the verdict of another reviewer.
     pub async fn record_verdicts(
         &self,
         batch: BatchId,

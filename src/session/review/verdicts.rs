@@ -79,6 +79,10 @@ pub(crate) async fn record_verdicts(
             "the video of {} has changed in this moment; no verdict was recorded",
             keys.join(", ")
         ))),
+        // Only what comes through a share link is refused.
+        VerdictOutcome::Protected { reviewer } => {
+            Err(CommandError::usage(format!("{reviewer} has decided; no verdict was recorded")))
+        }
     }
 }
 

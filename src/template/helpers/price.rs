@@ -86,7 +86,8 @@ fn strip_no_cents(behind: &str) -> &str {
     rest.strip_prefix("--").or(rest.strip_prefix(['-', '–', '—'])).map_or(behind, str::trim)
 }
 
-fn is_currency(word: &str) -> bool {
+/// Checks whether a word is a currency: its code or its symbol.
+pub(crate) fn is_currency(word: &str) -> bool {
     SYMBOLS.contains(&word) || CODES.split(' ').any(|code| code == word)
 }
 

@@ -1,6 +1,7 @@
 //! The console as a browser uses it: the real binary, real sockets, a ledger that runs filled.
 
 mod actions;
+mod batch_from_upload;
 mod browser;
 mod formulas;
 mod large_batch;

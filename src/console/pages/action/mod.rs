@@ -15,7 +15,7 @@ use crate::console::form::FormFields;
 use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
-use crate::console::pages::page_parts::number;
+use crate::console::pages::page_parts::{number, with_code};
 use crate::console::sign_in::secret::ConsoleSecret;
 use crate::ledger::{
     JobRanges, NewOperatorRequest, OperatorAction, OperatorRequest, RequestedAction, ShownSet,
@@ -147,9 +147,16 @@ pub(in crate::console::pages) fn action_title(action: OperatorAction) -> &'stati
 }
 
 /// Returns what happens to the jobs of one effect.
-fn effect_text(effect: TargetEffect) -> &'static str {
+fn effect_text(effect: TargetEffect, is_rehearsal: bool) -> &'static str {
     match effect {
+        TargetEffect::Render if is_rehearsal => {
+            "rehearsed; in a real run paid for, not paid before"
+        }
         TargetEffect::Render => "rendered, and paid for: not paid before",
+        TargetEffect::RenderAgain if is_rehearsal => {
+            "checked first; a finished one is downloaded, any other is rehearsed again, which in a real \
+             run is paid for again"
+        }
         TargetEffect::RenderAgain => {
             "checked first; a finished one is downloaded free of charge, any other is rendered and \
              paid for again"
@@ -214,18 +221,24 @@ impl ActionView<'_> {
             @if self.is_about_jobs() {
                 ul .effects {
                     @for (effect, jobs) in self.set.counts() {
-                        li { b { (number(jobs)) } span { (effect_text(effect)) } }
+                        li { b { (number(jobs)) } span { (effect_text(effect, self.page.is_rehearsal())) } }
                     }
                 }
                 p .price {
                     @if totals.submissions == 0 { span .chip.finished { "free" } }
-                    @else { span .chip.waiting { "at most about " (format_credits(self.credits)) } }
+                    @else if self.page.is_rehearsal() {
+                        span .chip.finished { "nothing is paid" }
+                        " would cost at most about " (format_credits(self.credits))
+                    } @else { span .chip.waiting { "at most about " (format_credits(self.credits)) } }
                 }
             } @else {
                 p { (self.sentence()) }
             }
+            @if self.holder.is_none() && matches!(self.action, RequestedAction::Retry(_)) {
+                p .muted { "No run is live: the videos then wait for the next one." }
+            }
             @if let Some(holder) = &self.holder {
-                p .muted { "A run is live (" (holder) "), and does this within two seconds." }
+                p .muted title=(holder) { "A run is live, and does this within two seconds." }
                 @if is_cancel {
                     p .muted { "It submits these videos one after the other, so the set may change at any \
                         moment: "
@@ -280,6 +293,9 @@ impl ActionView<'_> {
             RequestedAction::Retry(_) if totals.submissions == 0 => {
                 format!("Download {videos}, free")
             }
+            RequestedAction::Retry(_) if self.page.is_rehearsal() => {
+                format!("Retry {videos}: nothing is paid")
+            }
             RequestedAction::Retry(_) => {
                 format!("Retry {videos} for about {}", format_credits(self.credits))
             }
@@ -312,7 +328,7 @@ impl ActionView<'_> {
                                 tr {
                                     td .figure { (row.row_number) }
                                     td { a .key href=(links.row(&self.batch.name, &row.key)) { (row.key) } }
-                                    td .message { (truncate(row.words.as_deref().unwrap_or_default(), MESSAGE_CHARS_MAX)) }
+                                    td .message { (with_code(&truncate(row.words.as_deref().unwrap_or_default(), MESSAGE_CHARS_MAX))) }
                                     td { span .state { i class={ "dot s-" (row.state) } {} (row.state) } }
                                 }
                             }

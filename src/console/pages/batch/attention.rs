@@ -6,7 +6,8 @@ use crate::console::form::FormFields;
 use crate::console::page_error::PageError;
 use crate::console::page_request::PageRequest;
 use crate::console::pages::action::action_address;
-use crate::console::pages::page_parts::{command, number, sentence};
+use crate::console::pages::batch::next_action::NextAction;
+use crate::console::pages::page_parts::{command, number, sentence, with_code};
 use crate::ledger::{ConsoleRole, JobState, RequestedAction, RowStatus, TargetFilter};
 use crate::report::AttentionGroup;
 use crate::session::batch_status::BatchStatus;
@@ -35,6 +36,7 @@ pub(super) async fn read_prices(
                 let totals = ledger.target_set(status.batch.id, &retry).await?.totals();
                 Some(match totals.submissions {
                     0 => "free".to_owned(),
+                    _ if page.is_rehearsal() => "nothing is paid".to_owned(),
                     _ => format!("about {}", format_credits(totals.minutes as f64 * per_minute)),
                 })
             }
@@ -103,7 +105,7 @@ fn group_card(page: &PageRequest, status: &BatchStatus, priced: PricedGroup<'_>)
             @if !group.messages.is_empty() {
                 ul .messages {
                     @for message in &group.messages {
-                        li { q { (message.words) } " " span .muted {
+                        li { q { (with_code(&message.words)) } " " span .muted {
                             (pluralize(message.jobs, "row")) ", such as " (message.key)
                         } }
                     }
@@ -115,9 +117,11 @@ fn group_card(page: &PageRequest, status: &BatchStatus, priced: PricedGroup<'_>)
             @if status.live_holder.is_some() && is_continued_by_runs(reason) {
                 p .step.muted { "The live run works on this." }
             } @else {
-                @for step in status.commands.steps_for_group(reason) {
-                    p .step { (command(&step.command)) " " span .muted { (step.effect) } }
-                }
+                (NextAction::new(page, status).commands(&html! {
+                    @for step in status.commands.steps_for_group(reason) {
+                        p .step { (command(&step.command)) " " span .muted { (step.effect) } }
+                    }
+                }))
             }
         }
     }
@@ -140,8 +144,17 @@ fn group_action(
     let PricedGroup { group, price } = priced;
     let is_operator = page.requester.has_role(ConsoleRole::Operator);
     if is_operator && group.state == RowStatus::State(JobState::Uncertain) && group.jobs > 0 {
-        let rows = page.links().rows(&status.batch.name, &group_query(group).to_query());
-        return Some(("Decide row by row, after a free check…".to_owned(), rows));
+        let (links, batch) = (page.links(), &status.batch.name);
+        let only = group.messages.first().filter(|_| group.jobs == 1);
+        return Some(match only {
+            Some(only) => {
+                ("Decide, after a free check…".to_owned(), links.resolve(batch, &only.key))
+            }
+            None => {
+                let rows = links.rows(batch, &group_query(group).to_query());
+                ("Show the rows, to decide one by one".to_owned(), rows)
+            }
+        });
     }
     let retry = retry_action(group).filter(|_| is_operator)?;
     let price = price.map(|price| format!(", {price}")).unwrap_or_default();

@@ -29,6 +29,8 @@ pub(super) struct BurnDown {
     began_at: Timestamp,
     until: Timestamp,
     is_live: bool,
+    /// Whether nothing is paid.
+    is_rehearsal: bool,
     /// The credits spent at the end of each step.
     spent: Vec<f64>,
     /// The estimate for the videos that are open.
@@ -59,7 +61,14 @@ impl BurnDown {
         let total = spent.last().copied().unwrap_or_default();
         let to_come = status.count_waiting() as f64 * total / run.submitted.max(1) as f64;
         let began_at = run.started_at;
-        Ok((total > 0.0).then_some(Self { began_at, until, is_live, spent, to_come }))
+        Ok((total > 0.0).then_some(Self {
+            began_at,
+            until,
+            is_live,
+            is_rehearsal: page.is_rehearsal(),
+            spent,
+            to_come,
+        }))
     }
 
     /// Returns the drawing with its caption.
@@ -68,7 +77,10 @@ impl BurnDown {
         let all = total + self.to_come;
         let points = self.points(all);
         let area = format!("0,{HEIGHT:.0} {points} {WIDTH:.0},{HEIGHT:.0}");
-        let spent = format!("{} spent", format_credits(total));
+        let spent = match self.is_rehearsal {
+            true => format!("would cost {}", format_credits(total)),
+            false => format!("{} spent", format_credits(total)),
+        };
         let label = match self.to_come > 0.0 {
             true => format!("{spent}, about {} to come", format_credits(self.to_come)),
             false => spent,
@@ -124,7 +136,8 @@ mod tests {
         let spent = add_up(&steps);
         assert_eq!((spent.len(), spent[0], spent[58], spent[59]), (60, 1.0, 1.0, 3.0));
         let (began_at, until) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
-        let burn = BurnDown { began_at, until, is_live: true, spent, to_come: 1.0 };
+        let burn =
+            BurnDown { began_at, until, is_live: true, is_rehearsal: false, spent, to_come: 1.0 };
         let points = burn.points(4.0);
         assert!(points.starts_with("0,1.0 6.7,23.0 "), "{points}");
         assert!(points.ends_with(" 400.0,67.0"), "{points}");

@@ -3,6 +3,7 @@
 mod attention;
 mod burn_down;
 mod money;
+pub(in crate::console::pages) mod next_action;
 mod runs;
 pub(in crate::console) mod timeline;
 
@@ -10,14 +11,15 @@ use maud::{Markup, html};
 use serde_json::json;
 
 use self::burn_down::BurnDown;
+use self::next_action::NextAction;
 use crate::console::batch_spending::{BatchSpending, read_batch_status};
 use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
 use crate::console::pages::new_batch::start_notice;
-use crate::console::pages::overview::mark_chip;
+use crate::console::pages::overview::batch_chip;
 use crate::console::pages::page_parts::{
-    command, counts_by_status, number, status_bar, time, time_ago,
+    command, counts_by_status, number, status_bar, time, time_ago, with_code,
 };
 use crate::ledger::{BatchRow, ConsoleRole, JobState, RecentEvent, RenderingJob, StoredBatch};
 use crate::session::batch_headline::{BatchHeadline, HeadlineMark};
@@ -44,7 +46,7 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let events = ledger.recent_events(batch.id, EVENTS_MAX).await?;
     let mut document = status_json(&status);
     document["runs"] = runs.iter().map(|(run, status)| run_json(run, *status)).collect();
-    let money = money::section(&batch, spending);
+    let money = money::section(&page, &batch, spending);
     let burn_down = BurnDown::read(&page, &status).await?;
     let prices = attention::read_prices(&page, &status).await?;
     let start = start_notice(&page, &batch.name).await?;
@@ -127,17 +129,19 @@ fn now_section(page: &PageRequest, status: &BatchStatus) -> Markup {
     let counts = counts_by_status(status);
     let headline = BatchHeadline::from_status(status);
     let wanted = status.count_videos();
+    let next = NextAction::new(page, status);
     html! {
         section .now aria-label="Now" {
             div .row {
-                (mark_chip(headline.mark))
+                (batch_chip(headline.mark, status))
                 span .lead { (number(status.count_done())) " of " (number(wanted)) " videos" }
                 span .muted { (pace(page, status)) }
             }
             (status_bar(&counts))
             (tiles(page, status))
             (stop_message(&headline))
-            (batch_actions(page, status))
+            (batch_actions(page, status, &next))
+            (next_command(&headline, &next))
         }
     }
 }
@@ -162,19 +166,20 @@ fn tiles(page: &PageRequest, status: &BatchStatus) -> Markup {
 }
 
 /// Returns the actions on the batch as a whole, for users who may take them.
-fn batch_actions(page: &PageRequest, status: &BatchStatus) -> Markup {
-    if !page.requester.has_role(ConsoleRole::Operator) {
-        return html! {};
-    }
+fn batch_actions(page: &PageRequest, status: &BatchStatus, next: &NextAction<'_>) -> Markup {
+    let is_operator = page.requester.has_role(ConsoleRole::Operator);
     let address = |action| page.links().action(&status.batch.name, action);
     let is_live = status.live_holder.is_some();
     html! {
-        p .actions {
-            @if status.batch.paused { a .button href=(address("unpause")) { "Continue…" } }
-            @else if is_live || status.count_open() > 0 { a .button href=(address("pause")) { "Pause…" } }
-            @if is_live { a .button href=(address("stop")) { "Stop the run…" } }
-            @if status.count_in_state(JobState::Ready) > 0 {
-                a .button href=(address("cancel")) { "Cancel unsubmitted videos…" }
+        div .actions {
+            (next.buttons())
+            @if is_operator {
+                @if status.batch.paused { a .button.primary href=(address("unpause")) { "Continue…" } }
+                @else if is_live || status.count_open() > 0 { a .button href=(address("pause")) { "Pause…" } }
+                @if is_live { a .button href=(address("stop")) { "Stop the run…" } }
+                @if status.count_in_state(JobState::Ready) > 0 {
+                    a .button href=(address("cancel")) { "Cancel unsubmitted videos…" }
+                }
             }
         }
     }
@@ -182,7 +187,9 @@ fn batch_actions(page: &PageRequest, status: &BatchStatus) -> Markup {
 
 fn pace(page: &PageRequest, status: &BatchStatus) -> String {
     let open = status.count_open();
-    let Some(throughput) = status.throughput else { return String::new() };
+    // A paused batch submits nothing, so that no time can be estimated.
+    let is_paused = status.batch.paused && status.live_holder.is_some();
+    let Some(throughput) = status.throughput.filter(|_| !is_paused) else { return String::new() };
     let per_hour = format!("{:.0} an hour", throughput.per_hour());
     match (throughput.time_left(open), &status.live_holder) {
         (Some(left), Some(_)) => format!("about {} left · {per_hour}", format_duration(left)),
@@ -194,14 +201,24 @@ fn pace(page: &PageRequest, status: &BatchStatus) -> String {
     }
 }
 
-/// Returns why the last run ended, and the next step.
+/// Returns why the last run ended.
 fn stop_message(headline: &BatchHeadline) -> Markup {
+    // The mark says that the batch is paused.
+    let is_told = headline.mark != HeadlineMark::Live && headline.message != "paused";
+    html! {
+        @if is_told && !headline.message.is_empty() {
+            p .stop { (with_code(&headline.message)) @if let Some(at) = headline.at { span .muted { " · " (time(at)) } } }
+        }
+    }
+}
+
+/// Returns the command of the next step.
+fn next_command(headline: &BatchHeadline, next: &NextAction<'_>) -> Markup {
     let lead = if headline.lead.is_empty() { "Next" } else { headline.lead };
     html! {
-        @if headline.mark != HeadlineMark::Live && !headline.message.is_empty() {
-            p .stop { (headline.message) @if let Some(at) = headline.at { span .muted { " · " (time(at)) } } }
+        @if let Some(step) = &headline.command {
+            (next.commands(&html! { p .next { span .muted { (with_code(lead)) ": " } (command(step)) } }))
         }
-        @if let Some(next) = &headline.command { p .next { span .muted { (lead) ": " } (command(next)) } }
     }
 }
 
@@ -222,8 +239,12 @@ fn activity_section(
                     @for job in renders {
                         li {
                             a .key href=(links.row(batch, &job.key)) { (job.key) }
-                            progress max="100" value=(format!("{:.0}", job.progress)) {}
-                            span .figure { (format!("{:.0}", job.progress)) " %" }
+                            // Without any progress, a bar would show a standstill.
+                            @if job.progress < 0.5 { span .muted { "rendering" } }
+                            @else {
+                                progress max="100" value=(format!("{:.0}", job.progress)) {}
+                                span .figure { (format!("{:.0}", job.progress)) " %" }
+                            }
                             @if job.is_stalled { span .muted { "stalled" } }
                         }
                     }

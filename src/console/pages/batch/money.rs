@@ -7,29 +7,32 @@ use maud::{Markup, html};
 use crate::batch;
 use crate::batch::BatchLimits;
 use crate::console::batch_spending::BatchSpending;
+use crate::console::page_request::PageRequest;
 use crate::console::pages::page_parts::number;
 use crate::ledger::{SpendingTotals, StoredBatch};
 use crate::text::format_number;
 
-pub(super) fn section(stored: &StoredBatch, spending: BatchSpending) -> Markup {
+pub(super) fn section(page: &PageRequest, stored: &StoredBatch, spending: BatchSpending) -> Markup {
+    let is_rehearsal = page.is_rehearsal();
     // A batch file of an earlier version may no longer parse; its caps are unknown then.
     let parsed = batch::parse(Path::new(&stored.file), stored.source.clone());
     let limits = parsed.map(|batch| batch.limits).unwrap_or_default();
     html! {
         section .card aria-labelledby="h-money" {
             h2 id="h-money" { "Money" }
-            @if spending.batch.requests == 0 { p .muted { "Nothing was paid yet." } }
-            @else { (spending_table(&spending)) }
+            @if is_rehearsal { p .muted { "Nothing is paid in a rehearsal. This is what the videos would cost." } }
+            @else if spending.batch.requests == 0 { p .muted { "Nothing was paid yet." } }
+            @if spending.batch.requests > 0 { (spending_table(&spending, is_rehearsal)) }
             (caps(spending.today, &limits))
         }
     }
 }
 
-fn spending_table(spending: &BatchSpending) -> Markup {
+fn spending_table(spending: &BatchSpending, is_rehearsal: bool) -> Markup {
     html! {
         table .figures {
             thead { tr {
-                th scope="col" {} th scope="col" { "paid requests" }
+                th scope="col" {} th scope="col" { @if is_rehearsal { "rehearsed" } @else { "paid requests" } }
                 th scope="col" { "estimated" } th scope="col" { "reported" }
             } }
             tbody {

@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use crate::console::page_request::PageRequest;
-use crate::console::pages::page_parts::{number, time};
-use crate::ledger::RunWithBatch;
+use crate::console::pages::page_parts::{number, time, with_code};
+use crate::ledger::{RunStop, RunWithBatch, StopCause};
 use crate::session::batch_status::RunStatus;
 use crate::text::time_format::{format_dead_run_duration, format_elapsed};
 
@@ -37,16 +37,35 @@ fn run_item(page: &PageRequest, entry: &RunWithBatch, status: RunStatus) -> Mark
                 (time(run.started_at))
                 span .muted { (lasted) }
                 span .spacer {}
-                span .muted { (number(run.submitted.unsigned_abs())) " paid" }
+                span .muted { (number(run.submitted.unsigned_abs())) @if page.is_rehearsal() { " rehearsed" } @else { " paid" } }
                 @match &stop {
-                    Some(stop) => span .chip.finished[stop.exit == 0].attention[stop.exit != 0] { "exit " (stop.exit) },
+                    Some(stop) => (stop_chip(stop)),
                     None => span .chip.live[status == RunStatus::Live] { (status.as_str()) },
                 }
             }
-            p .muted {
-                @if let Some(stop) = &stop { (stop.message) " · " }
-                "process " (run.pid) " on " (run.host)
+            @if let Some(stop) = &stop { p .muted { (with_code(&stop.message)) } }
+            details .commands {
+                summary { "Details" }
+                p .muted {
+                    "Process " (run.pid) " on " (run.host)
+                    @if let Some(stop) = &stop { ", exit code " (stop.exit) }
+                }
             }
         }
     }
+}
+
+/// Returns how a run ended, in a word.
+fn stop_chip(stop: &RunStop) -> Markup {
+    let (class, text) = match (stop.exit, stop.cause) {
+        (0, _) => ("finished", "finished"),
+        (_, StopCause::Interrupted | StopCause::Terminated) => ("", "stopped"),
+        (_, StopCause::Died) => ("attention", "broke off"),
+        (_, StopCause::Paused | StopCause::WindowClosed | StopCause::Approval) => {
+            ("waiting", "waits")
+        }
+        (_, StopCause::VideoLimit | StopCause::CreditCap) => ("waiting", "limit reached"),
+        (_, _) => ("attention", "needs you"),
+    };
+    html! { span class={ "chip " (class) } { (text) } }
 }

@@ -61,7 +61,9 @@ fn plot_figure(plot: &RunPlot) -> Markup {
     let label = format!("{}: {}", plot.title, plot.caption);
     html! {
         figure .card .wide[plot.is_wide] {
-            figcaption { h2 { (plot.title) } p .muted { (plot.caption) } }
+            // The page of the rows is what the table below is in report.html.
+            @let caption = plot.caption.replace("in the table below", "on the page of the rows");
+            figcaption { h2 { (plot.title) } p .muted { (caption) } }
             @if !plot.legend.is_empty() {
                 ul .legend aria-hidden="true" {
                     @for (class, name) in plot.legend { li { i class=(class) {} (name) } }

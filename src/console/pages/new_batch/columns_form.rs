@@ -1,12 +1,17 @@
 //! What the columns are for: the open questions, and every choice that was made.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
 
 use crate::console::form::FormFields;
 use crate::console::page_error::PageError;
 use crate::console::page_request::PageRequest;
+use crate::console::pages::page_parts::with_code;
 use crate::ledger::{AuditAction, NewAuditEntry};
-use crate::scaffold::{QuestionSubject, SetupAnswers, SetupQuestion, SkipAnswer};
+use crate::scaffold::{
+    QuestionSubject, SetupAnswers, SetupQuestion, SkipAnswer, is_currency_name, is_shown_name,
+};
 use crate::session::upload::{UploadState, UploadedBatch};
 
 /// Before the name of a field for a column of the template.
@@ -43,7 +48,15 @@ pub(super) async fn record_columns(
 }
 
 /// Takes the columns that were chosen in the table.
-pub(super) fn apply_columns(form: &FormFields, state: &UploadState, answers: &mut SetupAnswers) {
+///
+/// # Errors
+/// A column is chosen for two names.
+pub(super) fn apply_columns(
+    form: &FormFields,
+    state: &UploadState,
+    answers: &mut SetupAnswers,
+) -> Result<(), String> {
+    ensure_columns_differ(form)?;
     for (field, heading) in form.iter() {
         let Some(name) = field.strip_prefix(COLUMN_FIELD) else { continue };
         let current = state.proposal.used_columns.get(name).map_or("", String::as_str);
@@ -62,6 +75,21 @@ pub(super) fn apply_columns(form: &FormFields, state: &UploadState, answers: &mu
         answers.header_row = Some(row);
     }
     apply_skip(form, state, answers);
+    Ok(())
+}
+
+/// A column has one name in the template.
+fn ensure_columns_differ(form: &FormFields) -> Result<(), String> {
+    let mut chosen: BTreeMap<&str, &str> = BTreeMap::new();
+    for (field, heading) in form.iter().filter(|(_, heading)| !heading.is_empty()) {
+        let Some(name) = field.strip_prefix(COLUMN_FIELD) else { continue };
+        if let Some(other) = chosen.insert(heading, name) {
+            return Err(format!(
+                "the column `{heading}` is chosen for both `{other}` and `{name}`: choose another one, or none, for one of them"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Takes the column and the cells that leave rows out.
@@ -84,36 +112,61 @@ fn apply_skip(form: &FormFields, state: &UploadState, answers: &mut SetupAnswers
     });
 }
 
-pub(super) fn section(page: &PageRequest, upload: &UploadedBatch, state: &UploadState) -> Markup {
+/// Returns whether a question stands on the page itself, and not among what is rarely changed.
+fn is_asked_first(question: &SetupQuestion) -> bool {
+    let is_currency =
+        matches!(&question.subject, QuestionSubject::Value(name) if is_currency_name(name));
+    !question.is_optional || is_currency
+}
+
+/// Returns the fields of the columns; the form around them has the cells as well.
+pub(super) fn section(state: &UploadState) -> Markup {
     let proposal = &state.proposal;
-    let action = page.links().to(&format!("/new/{}/columns", upload.name()));
-    let is_asked = proposal.questions.iter().any(|question| !question.is_optional);
+    let is_asked = proposal.questions.iter().any(is_asked_first);
     html! {
         section #columns .card {
-            form method="post" action=(action) {
-                @if is_asked {
-                    h2 { "Please check" }
-                    div .questions {
-                        @for question in proposal.questions.iter().filter(|one| !one.is_optional) {
-                            (question_field(question))
-                        }
-                    }
-                    button .primary type="submit" { "Save answers" }
-                }
-                details open[!is_asked && proposal.used_columns.is_empty()] {
-                    summary { "Columns: " (columns_line(state)) }
-                    table .mapping {
-                        thead { tr { th scope="col" { "In the template" } th scope="col" { "Column" } } }
-                        tbody { @for name in names(state) { (mapping_row(name, state)) } }
-                    }
-                    @for question in proposal.questions.iter().filter(|one| one.is_optional) {
+            @if is_asked {
+                h2 { "Please check" }
+                div .questions {
+                    @for question in proposal.questions.iter().filter(|one| is_asked_first(one)) {
                         (question_field(question))
                     }
-                    (facts(state))
-                    button type="submit" { "Save" }
                 }
+                button .primary type="submit" { "Save answers" }
             }
-            @for remark in &proposal.remarks { p .remark { (remark) } }
+            details open[!is_asked && proposal.used_columns.is_empty()] {
+                summary { "Columns: " (columns_line(state)) }
+                table .mapping {
+                    thead { tr { th scope="col" { "In the template" } th scope="col" { "Column" } } }
+                    tbody { @for name in names(state) { (mapping_row(name, state)) } }
+                }
+                @for question in proposal.questions.iter().filter(|one| !is_asked_first(one)) {
+                    (question_field(question))
+                }
+                (facts(state))
+                button type="submit" { "Save columns" }
+            }
+            @for remark in &proposal.remarks { p .remark { (with_code(remark)) } }
+            (not_shown(state))
+        }
+    }
+}
+
+/// Returns what the template could show, and has no column for.
+fn not_shown(state: &UploadState) -> Markup {
+    let (used, draft) = (&state.proposal.used_columns, &state.proposal.draft);
+    let is_empty =
+        |name: &&String| !used.contains_key(*name) && !draft.defaults.contains_key(*name);
+    let missing: Vec<&String> =
+        names(state).into_iter().filter(|name| is_shown_name(name)).filter(is_empty).collect();
+    html! {
+        @if !missing.is_empty() && !draft.unused_columns.is_empty() {
+            p .remark {
+                "The template can show "
+                @for (index, name) in missing.iter().enumerate() { @if index > 0 { ", " } code { (name) } }
+                ", and no column is chosen for it. Not used: " (draft.unused_columns.join(", "))
+                ". Choose one under Columns, or leave it out."
+            }
         }
     }
 }
@@ -208,7 +261,7 @@ fn question_field(question: &SetupQuestion) -> Markup {
     let guess = question.guess.as_deref().unwrap_or_default();
     let is_list = matches!(question.subject, QuestionSubject::Skip(_) | QuestionSubject::HeaderRow);
     html! {
-        label .question { span { (question.text) }
+        label .question { span { (with_code(&question.text)) }
             @if question.choices.is_empty() || is_list {
                 input name=(field) value=(guess);
             } @else {

@@ -7,6 +7,7 @@ use super::upload_root;
 use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
+use crate::console::pages::page_parts::{FieldError, field_message};
 use crate::console::pages::row::storyboard;
 use crate::console::upload_form::{UPLOAD_BYTES_MAX, UploadForm};
 use crate::ledger::{AuditAction, NewAuditEntry};
@@ -14,29 +15,62 @@ use crate::scaffold::{GALLERY, choose_template, find_gallery_template};
 use crate::session::upload::{UploadError, UploadTemplate, UploadedBatch};
 use crate::text::pluralize;
 
+const TITLE_FIELD: &str = "title";
+const SHEET_FIELD: &str = "sheet";
+const TEMPLATE_FIELD: &str = "template";
+const OWN_FIELD: &str = "own";
 /// The choice of the template that suits the sheet.
 const AUTOMATIC: &str = "automatic";
 /// The choice of a pasted template.
 const PASTED: &str = "own";
 
+/// What was entered in the form, and what is wrong with it.
+#[derive(Default)]
+struct FormEntries<'e> {
+    title: &'e str,
+    template: &'e str,
+    own: &'e str,
+    error: Option<FieldError>,
+}
+
+impl<'e> FormEntries<'e> {
+    fn from_form(form: &'e UploadForm, error: FieldError) -> Self {
+        let text = |name| form.get(name).unwrap_or_default();
+        Self {
+            title: text(TITLE_FIELD),
+            template: text(TEMPLATE_FIELD),
+            own: text(OWN_FIELD),
+            error: Some(error),
+        }
+    }
+}
+
 pub(in crate::console) async fn show_form(page: PageRequest) -> PageResult {
     let uploads = upload_root(&page).list();
     let names: Vec<&str> = uploads.iter().map(UploadedBatch::name).collect();
     let document = json!({ "uploads": names });
+    page.render(form_page(&page, &FormEntries::default()), document)
+}
+
+fn form_page(page: &PageRequest, entries: &FormEntries<'_>) -> ConsolePage {
+    let uploads = upload_root(page).list();
     let links = page.links();
+    let error = entries.error.as_ref();
     let main = html! {
         div .title { h1 { "New batch" } }
         form .card.new-batch method="post" enctype="multipart/form-data" action=(links.to("/new")) {
             div .stacked {
+                (field_message(error, TITLE_FIELD))
                 label { "Title"
-                    input name="title" required maxlength="60" placeholder="Spring campaign" autofocus;
+                    input name=(TITLE_FIELD) value=(entries.title) required maxlength="60" placeholder="Spring campaign" autofocus;
                 }
+                (field_message(error, SHEET_FIELD))
                 label { "Spreadsheet (XLSX, ODS, CSV or TSV, up to " (UPLOAD_BYTES_MAX >> 20) " MB)"
-                    input type="file" name="sheet" required
+                    input type="file" name=(SHEET_FIELD) required
                         accept=".xlsx,.ods,.csv,.tsv,.txt,text/csv";
                 }
             }
-            (gallery())
+            (gallery(entries))
             button .primary type="submit" { "Upload and check" }
             span .muted { " Nothing is rendered yet." }
         }
@@ -54,41 +88,45 @@ pub(in crate::console) async fn show_form(page: PageRequest) -> PageResult {
             }
         }
     };
-    let content =
-        ConsolePage { title: "New batch".to_owned(), section: "New batch", is_live: false, main };
-    page.render(content, document)
+    ConsolePage { title: "New batch".to_owned(), section: "New batch", is_live: false, main }
 }
 
-fn gallery() -> Markup {
+fn gallery(entries: &FormEntries<'_>) -> Markup {
+    let is_chosen = |choice: &str| entries.template == choice;
+    let is_automatic = entries.template.is_empty() || is_chosen(AUTOMATIC);
     html! {
         fieldset .gallery {
             legend { "Template" }
             label .choice {
-                input type="radio" name="template" value=(AUTOMATIC) checked;
+                input type="radio" name=(TEMPLATE_FIELD) value=(AUTOMATIC) checked[is_automatic];
                 span { b { "Choose for me" } " the one that suits the columns" }
             }
             @for template in GALLERY {
                 label .choice {
-                    input type="radio" name="template" value=(template.name);
+                    input type="radio" name=(TEMPLATE_FIELD) value=(template.name) checked[is_chosen(template.name)];
                     span { b { (template.name) } " " (template.summary) }
                     @if let Some(payload) = template.sample_payload() { div .storyboard { (PreEscaped(storyboard(&payload))) } }
                 }
             }
             label .choice {
-                input type="radio" name="template" value=(PASTED);
+                input type="radio" name=(TEMPLATE_FIELD) value=(PASTED) checked[is_chosen(PASTED)];
                 span { b { "My own" } " paste the JSON of a project, or a template" }
-                textarea name="own" rows="4" aria-label="JSON of a project" placeholder="{ … }" {}
+                textarea name=(OWN_FIELD) rows="4" aria-label="JSON of a project" placeholder="{ … }" { (entries.own) }
             }
+            (field_message(entries.error.as_ref(), OWN_FIELD))
         }
     }
 }
 
 /// Takes a spreadsheet. What fails leaves no folder behind.
 pub(in crate::console) async fn create(mut page: PageRequest) -> PageResult {
-    let form = UploadForm::read(&mut page, "sheet").await?;
-    let title =
-        form.get("title").ok_or_else(|| PageError::Invalid("give it a title".to_owned()))?;
-    let file = form.file().ok_or_else(|| PageError::Invalid("choose a spreadsheet".to_owned()))?;
+    let form = UploadForm::read(&mut page, SHEET_FIELD).await?;
+    if let Some(error) = find_missing(&form) {
+        return refuse(&page, &form, error);
+    }
+    let (Some(title), Some(file)) = (form.get(TITLE_FIELD), form.file()) else {
+        return Err(PageError::Invalid("the form is incomplete".to_owned()));
+    };
     let batches = page.state.ledger.batches().await?;
     let is_taken = |name: &str| batches.iter().any(|batch| batch.name == name);
     let mut upload = upload_root(&page).create(title, is_taken)?;
@@ -100,9 +138,45 @@ pub(in crate::console) async fn create(mut page: PageRequest) -> PageResult {
         }
         Err(error) => {
             upload.remove();
-            Err(error.into())
+            match error {
+                UploadError::Invalid(message) => refuse(
+                    &page,
+                    &form,
+                    FieldError { field: wrong_field(&form, &message), message },
+                ),
+                error => Err(error.into()),
+            }
         }
     }
+}
+
+/// Returns what the form lacks, or contradicts.
+fn find_missing(form: &UploadForm) -> Option<FieldError> {
+    let wrong = |field, message: &str| Some(FieldError { field, message: message.to_owned() });
+    let is_pasted = form.get(TEMPLATE_FIELD) == Some(PASTED);
+    match (form.get(TITLE_FIELD), form.file(), form.get(OWN_FIELD)) {
+        (None, _, _) => wrong(TITLE_FIELD, "give it a title"),
+        (_, None, _) => wrong(SHEET_FIELD, "choose a spreadsheet"),
+        (_, _, Some(_)) if !is_pasted => {
+            wrong(OWN_FIELD, "choose “My own” to use the pasted template, or empty the field")
+        }
+        (_, _, None) if is_pasted => wrong(OWN_FIELD, "paste the JSON of a project, or a template"),
+        (_, _, _) => None,
+    }
+}
+
+/// Returns the field that a message is about. Messages about the template say so.
+fn wrong_field(form: &UploadForm, message: &str) -> &'static str {
+    let is_pasted = form.get(TEMPLATE_FIELD) == Some(PASTED);
+    let is_about_template =
+        ["the template", "project", "JSON"].iter().any(|word| message.contains(word));
+    if is_pasted && is_about_template { OWN_FIELD } else { SHEET_FIELD }
+}
+
+/// Shows the form again. A browser keeps no chosen file.
+fn refuse(page: &PageRequest, form: &UploadForm, error: FieldError) -> PageResult {
+    let message = error.message.clone();
+    page.render_refused(form_page(page, &FormEntries::from_form(form, error)), &message)
 }
 
 /// Records that a batch has another spreadsheet.
@@ -125,11 +199,11 @@ pub(super) async fn record_sheet(
 }
 
 fn fill(upload: &mut UploadedBatch, form: &UploadForm, file: &[u8]) -> Result<(), UploadError> {
-    let choice = form.get("template").unwrap_or(AUTOMATIC);
+    let choice = form.get(TEMPLATE_FIELD).unwrap_or(AUTOMATIC);
     match (choice, find_gallery_template(choice)) {
         (_, Some(found)) => upload.set_template(UploadTemplate::Gallery(found))?,
         (PASTED, None) => {
-            let text = form.get("own").unwrap_or_default();
+            let text = form.get(OWN_FIELD).unwrap_or_default();
             upload.set_template(UploadTemplate::Pasted(text))?;
         }
         (_, None) => {

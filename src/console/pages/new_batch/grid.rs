@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
-use crate::console::assets::ConsoleLinks;
-use crate::console::pages::page_parts::with_code;
-use crate::session::upload::{CellEdit, UploadFinding, UploadPlan, UploadState, UploadedBatch};
+use crate::console::pages::page_parts::{sentence, with_code};
+use crate::session::upload::{CellEdit, UploadFinding, UploadPlan, UploadState};
 use crate::sheet::SheetRow;
 
 /// Rows that are shown at once.
@@ -18,12 +17,10 @@ const FINDINGS_MAX: usize = 20;
 
 /// The cells of an uploaded batch.
 pub(super) struct GridView<'v> {
-    pub(super) upload: &'v UploadedBatch,
     pub(super) state: &'v UploadState,
     pub(super) plan: &'v UploadPlan,
     /// The only row to show.
     pub(super) only: Option<u64>,
-    pub(super) links: ConsoleLinks,
 }
 
 /// Parses a field of the grid: `c.ROW.COLUMN`.
@@ -32,50 +29,66 @@ pub(super) fn parse_cell_field(name: &str, text: &str) -> Option<CellEdit> {
     Some(CellEdit { row: row.parse().ok()?, column: column.parse().ok()?, text: text.to_owned() })
 }
 
-/// Lists findings, each with a link to its row.
-pub(super) fn findings(title: &str, class: &str, found: &[UploadFinding]) -> Markup {
+/// Lists findings; rows that are shown below are links.
+fn list_findings(view: &GridView<'_>, class: &str, found: &[UploadFinding]) -> Markup {
+    let shown: BTreeSet<u64> = view.rows().iter().map(|row| row.number).collect();
     html! {
-        @if !found.is_empty() {
-            h2 { (title) " (" (found.len()) ")" }
-            ul class={ "findings " (class) } {
-                @for finding in found.iter().take(FINDINGS_MAX) {
-                    li {
-                        @if let Some(row) = finding.rows.first() {
-                            a href={ "#r" (row) } { "row " (row) }
-                            @if finding.row_count > 1 { " and " (finding.row_count - 1) " more" }
-                            ": "
-                        }
-                        (with_code(&finding.message))
-                        @if let Some(help) = &finding.help { span .muted { " " (with_code(help)) } }
+        ul class={ "findings " (class) } {
+            @for finding in found.iter().take(FINDINGS_MAX) {
+                li {
+                    @if let Some(row) = finding.rows.first() {
+                        @if shown.contains(row) { a href={ "#r" (row) } { "row " (row) } }
+                        @else { "row " (row) }
+                        @if finding.row_count > 1 { " and " (finding.row_count - 1) " more" }
+                        ": "
+                    }
+                    (with_code(&finding.message))
+                    @if let Some(help) = finding.help.as_deref().and_then(console_help) {
+                        span .muted { ". " (with_code(&sentence(help))) }
                     }
                 }
-                @if found.len() > FINDINGS_MAX { li .muted { "and " (found.len() - FINDINGS_MAX) " more" } }
             }
+            @if found.len() > FINDINGS_MAX { li .muted { "and " (found.len() - FINDINGS_MAX) " more" } }
         }
     }
 }
 
+/// Returns the part of a help that can be done here, where there is neither a batch file nor a template
+/// to edit.
+fn console_help(help: &str) -> Option<&str> {
+    let part = help.split_once("; for a scene without speech").map_or(help, |(part, _)| part);
+    (!part.contains("batch file") && !part.contains("`columns`")).then_some(part)
+}
+
 impl GridView<'_> {
-    /// Returns the form with the cells.
-    pub(super) fn form(&self) -> Markup {
+    /// Returns findings with their heading.
+    pub(super) fn findings(&self, title: &str, class: &str, found: &[UploadFinding]) -> Markup {
+        html! {
+            @if !found.is_empty() {
+                h2 { (title) " (" (found.len()) ")" }
+                (list_findings(self, class, found))
+            }
+        }
+    }
+
+    /// Returns the cells as fields.
+    pub(super) fn table(&self) -> Markup {
         let rows = self.rows();
         let all = self.state.proposal.rows;
         html! {
             h2 { "Cells" @if rows.len() < all { " (" (rows.len()) " of " (all) " rows, problems first)" } }
-            form method="post" action=(self.links.to(&format!("/new/{}/cells", self.upload.name()))) {
-                input type="hidden" name="sheet" value=(self.state.sheet_hash);
-                @if let Some(row) = self.only { input type="hidden" name="row" value=(row); }
-                div .scroll {
-                    table .grid {
-                        thead { tr {
-                            th scope="col" { "Row" }
-                            @for heading in &self.state.proposal.headings { th scope="col" { (heading) } }
-                        } }
-                        tbody { @for row in &rows { (self.row(row)) } }
-                    }
+            input type="hidden" name="sheet" value=(self.state.sheet_hash);
+            @if let Some(row) = self.only { input type="hidden" name="row" value=(row); }
+            div .scroll {
+                table .grid {
+                    thead { tr {
+                        th scope="col" { "Row" }
+                        @for heading in &self.state.proposal.headings { th scope="col" { (heading) } }
+                    } }
+                    tbody { @for row in &rows { (self.row(row)) } }
                 }
-                button type="submit" { "Save cells" }
             }
+            p .save { button type="submit" name="part" value="cells" { "Save cells" } }
         }
     }
 
@@ -139,6 +152,21 @@ fn finding_at(found: &[UploadFinding], row: u64, column: usize) -> Option<&Uploa
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn help_names_nothing_that_the_browser_has_not() {
+        for (help, shown) in [
+            (
+                "fill in the cell; for a scene without speech set `\"isDelete\": true` on the avatar",
+                Some("fill in the cell"),
+            ),
+            ("keep one of the two in the batch file", None),
+            ("rename this column, or change `columns`", None),
+            ("write a web address", Some("write a web address")),
+        ] {
+            assert_eq!(console_help(help), shown, "{help}");
+        }
+    }
 
     #[test]
     fn a_message_at_its_cell_does_not_repeat_where_it_is() {

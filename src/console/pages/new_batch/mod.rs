@@ -21,7 +21,8 @@ pub(in crate::console) use self::started::show_started;
 pub(in crate::console::pages) use self::started::start_notice;
 
 use self::grid::GridView;
-use self::plan_section::PlanView;
+use self::plan_section::{BatchWork, PlanView};
+use crate::console::form::FormFields;
 use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
@@ -62,6 +63,11 @@ fn upload_root(page: &PageRequest) -> UploadRoot {
     UploadRoot::beside(page.state.ledger.address())
 }
 
+/// Returns the uploaded batches, by name.
+pub(in crate::console::pages) fn list_uploads(page: &PageRequest) -> Vec<UploadedBatch> {
+    upload_root(page).list()
+}
+
 /// Returns whether the sheet of a batch is in the console.
 pub(in crate::console::pages) fn has_upload(page: &PageRequest, batch: &str) -> bool {
     upload_root(page).open(batch).is_ok()
@@ -91,6 +97,8 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
         })),
     });
     let progress = upload.start_progress(&page.state.ledger, page.state.now()).await?;
+    let batch = BatchWork::read(&page, upload.name()).await?;
+    let saved = page.query.get("saved").is_some();
     let scenes = scenes_section(&upload)?;
     let main = html! {
         p .trail { a href=(page.links().to("/new")) { "New batch" } }
@@ -99,39 +107,58 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
             span .chip { (pluralize(state.proposal.rows as u64, "row")) }
             @if is_known { a href=(page.links().batch(upload.name())) { "Videos of this batch" } }
         }
-        (columns_form::section(&page, &upload, &state))
-        (cells_section(&page, &upload, &state, &plan))
+        @if saved { p .saved role="status" { (saved_message(&plan)) } }
+        // One form: what is saved in one part is saved in the other.
+        form method="post" action=(page.links().to(&format!("/new/{}/save", upload.name()))) data-unsaved {
+            // The button of the Enter key.
+            button type="submit" name="part" value=(CELLS_PART) hidden {}
+            (columns_form::section(&state))
+            (cells_section(&page, &state, &plan))
+        }
+        (replace_section(&page, &upload))
         (scenes)
-        (plan_section::section(&page, &upload, PlanView { plan: &plan, progress: &progress }))
+        (plan_section::section(&page, &upload, PlanView { plan: &plan, progress: &progress, batch }))
     };
     let title = title_of(&upload).to_owned();
-    page.render(ConsolePage { title, section: "New batch", is_live: false, main }, document)
+    let section = if is_known { "Batches" } else { "New batch" };
+    page.render(ConsolePage { title, section, is_live: false, main }, document)
+}
+
+fn saved_message(plan: &UploadPlan) -> Markup {
+    html! {
+        "Saved. "
+        @match plan.problems.len() {
+            0 => a href="#plan" { "The plan and its price are below." },
+            count => a href="#cells" { (pluralize(count as u64, "problem")) " left." },
+        }
+    }
 }
 
 fn title_of(upload: &UploadedBatch) -> &str {
     if upload.setup.title.is_empty() { upload.name() } else { &upload.setup.title }
 }
 
-fn cells_section(
-    page: &PageRequest,
-    upload: &UploadedBatch,
-    state: &UploadState,
-    plan: &UploadPlan,
-) -> Markup {
+fn cells_section(page: &PageRequest, state: &UploadState, plan: &UploadPlan) -> Markup {
     let only = page.query.get("row").and_then(|row| row.parse().ok());
-    let view = GridView { upload, state, plan, only, links: page.links() };
+    let view = GridView { state, plan, only };
     html! {
         section #cells .card {
-            (grid::findings("Problems", "problem", &plan.problems))
-            (grid::findings("Warnings", "warning", &plan.warnings))
-            (view.form())
-            details .replace {
-                summary { "Upload another version of the spreadsheet" }
-                form method="post" enctype="multipart/form-data"
-                    action=(page.links().to(&format!("/new/{}/sheet", upload.name()))) {
-                    input type="file" name="sheet" required aria-label="Spreadsheet";
-                    button type="submit" { "Upload" }
-                }
+            (view.findings("Problems", "problem", &plan.problems))
+            (view.findings("Warnings", "warning", &plan.warnings))
+            (view.table())
+        }
+    }
+}
+
+fn replace_section(page: &PageRequest, upload: &UploadedBatch) -> Markup {
+    html! {
+        details .card.replace {
+            summary { "Upload another version of the spreadsheet" }
+            form method="post" enctype="multipart/form-data"
+                action=(page.links().to(&format!("/new/{}/sheet", upload.name()))) {
+                input type="file" name="sheet" required aria-label="Spreadsheet"
+                    accept=".xlsx,.ods,.csv,.tsv,.txt,text/csv";
+                button type="submit" { "Upload" }
             }
         }
     }
@@ -157,44 +184,54 @@ fn scenes_section(upload: &UploadedBatch) -> Result<Markup, PageError> {
     })
 }
 
-/// Saves answers and columns.
-pub(in crate::console) async fn save_columns(mut page: PageRequest) -> PageResult {
+/// Saves the cells that differ, and the answers and columns.
+pub(in crate::console) async fn save(mut page: PageRequest) -> PageResult {
     let form = page.read_form().await?;
     let mut upload = open_upload(&page)?;
+    // The questions are those that were shown, whatever the cells are now.
     let state = upload.read_state()?;
-    for question in &state.proposal.questions {
-        let field = columns_form::field_name(&question.subject);
-        let Some(text) = form.get_raw(&field) else { continue };
-        if text.trim().is_empty() && !question.is_optional && !is_skip(&question.subject) {
-            continue;
-        }
-        upload.setup.answers.answer(question, text).map_err(PageError::Invalid)?;
-    }
-    columns_form::apply_columns(&form, &state, &mut upload.setup.answers);
-    upload.save()?;
-    columns_form::record_columns(&page, &upload).await?;
-    let address = page.links().to(&format!("/new/{}", upload.name()));
-    page.redirect(&address)
-}
-
-fn is_skip(subject: &QuestionSubject) -> bool {
-    matches!(subject, QuestionSubject::Skip(_))
-}
-
-/// Saves the cells of the grid that differ.
-pub(in crate::console) async fn save_cells(mut page: PageRequest) -> PageResult {
-    let form = page.read_form().await?;
-    let upload = open_upload(&page)?;
-    let hash = form.get("sheet").unwrap_or_default();
+    let before = upload.setup.answers.clone();
+    let is_about_columns = form.get("part") != Some(CELLS_PART);
+    take_answers(&form, &state, &mut upload, is_about_columns).map_err(PageError::Invalid)?;
     let edits: Vec<CellEdit> =
         form.iter().filter_map(|(name, text)| grid::parse_cell_field(name, text)).collect();
-    let changes = upload.edit_cells(hash, &edits)?;
+    let changes = match edits.is_empty() {
+        true => Vec::new(),
+        false => upload.edit_cells(form.get("sheet").unwrap_or_default(), &edits)?,
+    };
     upload.save()?;
     let entries = upload.edit_entries(&changes, &page.audit_source())?;
     page.state.ledger.record_audit(entries).await?;
-    let query = form.get("row").map(|row| format!("?row={row}")).unwrap_or_default();
-    let address = page.links().to(&format!("/new/{}{query}", upload.name()));
-    page.redirect(&format!("{address}#plan"))
+    if upload.setup.answers != before {
+        columns_form::record_columns(&page, &upload).await?;
+    }
+    let query = FormFields::default().with("row", form.get("row").unwrap_or_default());
+    let query = query.with("saved", "yes").to_query();
+    page.redirect(&page.links().to(&format!("/new/{}{query}", upload.name())))
+}
+
+/// The button below the cells.
+const CELLS_PART: &str = "cells";
+
+/// Takes the answers of a form. The button of the cells confirms no guess that is shown with a question.
+fn take_answers(
+    form: &FormFields,
+    state: &UploadState,
+    upload: &mut UploadedBatch,
+    is_about_columns: bool,
+) -> Result<(), String> {
+    for question in &state.proposal.questions {
+        let field = columns_form::field_name(&question.subject);
+        let Some(text) = form.get_raw(&field) else { continue };
+        let is_skip = matches!(&question.subject, QuestionSubject::Skip(_));
+        let is_untouched = text == question.guess.as_deref().unwrap_or_default();
+        let is_open = text.trim().is_empty() && !question.is_optional && !is_skip;
+        if is_open || (is_untouched && !is_about_columns) {
+            continue;
+        }
+        upload.setup.answers.answer(question, text)?;
+    }
+    columns_form::apply_columns(form, state, &mut upload.setup.answers)
 }
 
 /// Takes another version of the spreadsheet.

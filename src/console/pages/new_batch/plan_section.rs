@@ -3,10 +3,16 @@
 use maud::{Markup, html};
 
 use super::started;
+use crate::console::page_error::PageError;
 use crate::console::page_request::PageRequest;
+use crate::console::pages::page_parts::with_code;
+use crate::ledger::JobState;
+use crate::session::operator::operator_batch::find_live_holder;
 use crate::session::upload::{PlanOffer, StartProgress, UploadPlan, UploadedBatch};
-use crate::text::{format_credits, format_duration, pluralize};
+use crate::text::{format_credits, format_duration, pluralize, truncate};
 
+/// Characters of a changed cell.
+const CELL_CHARS_MAX: usize = 60;
 /// Rows of each kind that are listed.
 const ROWS_MAX: usize = 10;
 
@@ -14,6 +20,37 @@ const ROWS_MAX: usize = 10;
 pub(super) struct PlanView<'v> {
     pub(super) plan: &'v UploadPlan,
     pub(super) progress: &'v StartProgress,
+    pub(super) batch: BatchWork,
+}
+
+/// What the ledger has of the batch beside the plan.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct BatchWork {
+    /// Videos that were submitted and are not finished: another run continues them.
+    in_progress: u64,
+    is_live: bool,
+    is_paused: bool,
+}
+
+impl BatchWork {
+    pub(super) async fn read(page: &PageRequest, name: &str) -> Result<Self, PageError> {
+        let ledger = &page.state.ledger;
+        let Some(row) = ledger.batches().await?.into_iter().find(|row| row.name == name) else {
+            return Ok(Self::default());
+        };
+        let counts = ledger.state_counts(row.id).await?;
+        let submitted =
+            [JobState::Submitting, JobState::Rendering, JobState::Fetching, JobState::Uncertain];
+        let in_progress = submitted.iter().filter_map(|state| counts.get(state)).sum();
+        let stored = ledger.batch(name).await?;
+        let is_live = find_live_holder(ledger, &stored).await.is_some();
+        Ok(Self { in_progress, is_live, is_paused: row.paused })
+    }
+
+    /// Returns the videos that an approval continues although nothing new is rendered.
+    fn count_continued(self) -> u64 {
+        if self.is_live { 0 } else { self.in_progress }
+    }
 }
 
 pub(super) fn section(page: &PageRequest, upload: &UploadedBatch, view: PlanView<'_>) -> Markup {
@@ -23,13 +60,23 @@ pub(super) fn section(page: &PageRequest, upload: &UploadedBatch, view: PlanView
             @match &view.plan.offer {
                 None => p { "Fix the problems above; then the plan and its price are shown here." },
                 Some(offer) => {
-                    p .lead { (offer.summary()) }
+                    p .lead { (lead(offer)) }
                     (listing(offer))
-                    (price(offer))
+                    (price(offer, view.batch))
                     (approval(page, upload, &view, offer))
                 }
             }
         }
+    }
+}
+
+/// Returns what the plan does; rows that wait since an earlier approval are named.
+fn lead(offer: &PlanOffer) -> String {
+    let PlanOffer { counts, estimate, .. } = offer;
+    let waiting = estimate.videos.saturating_sub(counts.new + counts.changed).min(counts.unchanged);
+    match waiting {
+        0 => offer.summary(),
+        _ => format!("{} ({waiting} of the unchanged not rendered yet)", offer.summary()),
     }
 }
 
@@ -39,8 +86,21 @@ fn listing(offer: &PlanOffer) -> Markup {
         ul .plain {
             @for change in listing.changed.iter().take(ROWS_MAX) {
                 li {
-                    b { (change.key) } " changed: " (change.columns.join(", "))
-                    @if change.template_changed { " (the template)" }
+                    b { (change.key) } " changed"
+                    @if change.columns.is_empty() {
+                        @if change.template_changed { ": the template" } @else { ": the settings" }
+                    } @else {
+                        ": "
+                        @for (index, column) in change.columns.iter().enumerate() {
+                            @if index > 0 { "; " }
+                            (column)
+                            @if let Some(cells) = change.cells_of(column) {
+                                " “" (short(&cells.before)) "” → “" (short(&cells.after)) "”"
+                            }
+                        }
+                        @if change.template_changed { "; the template" }
+                    }
+                    " "
                     @if change.is_paid_again { span .chip.attention { "paid before, rendered again" } }
                 }
             }
@@ -49,13 +109,14 @@ fn listing(offer: &PlanOffer) -> Markup {
                     @if row.is_paid { "; its video is kept" } }
             }
             @for row in listing.skipped.iter().take(ROWS_MAX) {
-                li .muted { @if let Some(key) = &row.key { b { (key) } " " } "left out: " (row.reason) }
+                li .muted { @if let Some(key) = &row.key { b { (key) } " " } "left out: " (with_code(&row.reason)) }
             }
         }
     }
 }
 
-fn price(offer: &PlanOffer) -> Markup {
+fn price(offer: &PlanOffer, work: BatchWork) -> Markup {
+    let continued = work.count_continued();
     let estimate = &offer.estimate;
     let again = offer.review.paid_again;
     html! {
@@ -66,9 +127,10 @@ fn price(offer: &PlanOffer) -> Markup {
                 " · " (format_duration(estimate.speech_duration)) " of speech · "
                 (format_duration(estimate.duration_min)) " to " (format_duration(estimate.duration_max))
             }
+            @if continued > 0 { " " (pluralize(continued, "video")) " in progress, already submitted" }
             @if again > 0 { " · " (pluralize(again, "video")) " of them paid for before" }
         }
-        @for message in &offer.review_messages { p .remark { (message) } }
+        @for message in &offer.review_messages { p .remark { (with_code(message)) } }
     }
 }
 
@@ -81,18 +143,26 @@ fn approval(
     if view.progress.is_waiting() {
         return started::waiting(page, upload, view.progress);
     }
-    let can_start = offer.is_clean && offer.estimate.videos > 0;
+    let has_work = offer.estimate.videos > 0 || view.batch.count_continued() > 0;
     html! {
         @if let StartProgress::Ended { outcome, message } = view.progress {
-            p .stop { "The last approval rendered nothing: " (outcome.as_str()) ", " (message) "." }
+            p .stop { "The last approval rendered nothing: " (outcome.as_str()) ", " (with_code(message)) "." }
         }
-        @if can_start {
-            (approval_form(page, upload, offer))
+        @if view.batch.is_paused {
+            p .remark { "This batch is paused: nothing would be submitted." }
+            p .actions { a .button.primary href=(page.links().action(upload.name(), "unpause")) { "Continue the batch…" } }
+        } @else if offer.is_clean && has_work {
+            (approval_form(page, upload, view, offer))
         } @else if !offer.is_clean { p .muted { "Fix the problems above before anything is rendered." } }
     }
 }
 
-fn approval_form(page: &PageRequest, upload: &UploadedBatch, offer: &PlanOffer) -> Markup {
+fn approval_form(
+    page: &PageRequest,
+    upload: &UploadedBatch,
+    view: &PlanView<'_>,
+    offer: &PlanOffer,
+) -> Markup {
     let links = page.links();
     html! {
         form .approve method="post" action=(links.to(&format!("/new/{}/start", upload.name()))) {
@@ -101,7 +171,8 @@ fn approval_form(page: &PageRequest, upload: &UploadedBatch, offer: &PlanOffer) 
             @if offer.review.confirmation.is_some() {
                 label .check {
                     input type="checkbox" name="accept" value="yes" required;
-                    " Render these videos again, and pay for them again"
+                    @if page.is_rehearsal() { " Rehearse these videos again; in a real run they would be paid for again" }
+                    @else { " Render these videos again, and pay for them again" }
                 }
             }
             @if upload.live_process().is_some() {
@@ -115,15 +186,27 @@ fn approval_form(page: &PageRequest, upload: &UploadedBatch, offer: &PlanOffer) 
                     label { "Reason, for the audit trail" input name="because" maxlength="500" autocomplete="off"; }
                 }
             }
-            button .primary type="submit" {
-                @if page.state.settings.ledger_options.is_rehearsal {
-                    "Approve and rehearse " (pluralize(offer.estimate.videos, "video"))
-                    ": nothing is paid"
-                } @else {
-                    "Approve and render " (pluralize(offer.estimate.videos, "video"))
-                    " for about " (format_credits(offer.estimate.credits))
-                }
-            }
+            button .primary type="submit" { (approval_label(page, view, offer)) }
         }
     }
+}
+
+fn approval_label(page: &PageRequest, view: &PlanView<'_>, offer: &PlanOffer) -> String {
+    let videos = pluralize(offer.estimate.videos, "video");
+    match (offer.estimate.videos, page.is_rehearsal()) {
+        (0, _) => {
+            let continued = pluralize(view.batch.count_continued(), "video");
+            format!("Approve and continue {continued}: nothing more is paid")
+        }
+        (_, true) => format!("Approve and rehearse {videos}: nothing is paid"),
+        (_, false) => {
+            let credits = format_credits(offer.estimate.credits);
+            format!("Approve and render {videos} for about {credits}")
+        }
+    }
+}
+
+/// Returns the beginning of a cell.
+fn short(cell: &str) -> String {
+    truncate(cell, CELL_CHARS_MAX)
 }

@@ -11,9 +11,11 @@ pub(super) fn grid(view: &ReviewView, page: &GridPage) -> Markup {
     let (earlier, later) = view.neighbour_addresses();
     html! {
         p .row .review-start {
-            a .button .primary href=(view.address_of(view.filter.show, Some(&first.key))) {
-                @if view.subject.is_judge { "Review one by one" } @else { "Watch one by one" }
+            @let is_open = view.subject.is_judge && view.counts.waiting > 0;
+            a .button .primary[is_open] href=(view.address_of(view.filter.show, Some(&first.key))) {
+                @if is_open { "Review one by one" } @else { "Watch one by one" }
             }
+            @if view.counts.waiting == 0 { span .muted { "All videos are reviewed." } }
         }
         ul .review-grid { @for item in &page.items { li { (card(view, item)) } } }
         nav .pager aria-label="Pages" {
@@ -35,6 +37,7 @@ fn card(view: &ReviewView, item: &ReviewItem) -> Markup {
                 b .key { (item.key) }
                 span .muted { (video_length(item.video_ms)) }
             }
+            @if let Some(title) = view.title_of(item) { span .name { (title) } }
             (verdict_chip(item))
             @if let Some(reason) = item.verdict.as_ref().and_then(|verdict| verdict.reason.as_deref()) {
                 q .muted { (reason) }

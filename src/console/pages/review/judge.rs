@@ -58,6 +58,10 @@ pub(in crate::console) async fn record(
             "the video of `{}` has changed since you saw it: open it again",
             video.key
         ))),
+        VerdictOutcome::Protected { reviewer } => Err(PageError::Changed(format!(
+            "{reviewer} has decided about `{}`, and only they or the team can change that",
+            video.key
+        ))),
     }
 }
 

@@ -84,7 +84,7 @@ fn review_subject(page: &PageRequest, batch: &StoredBatch) -> ReviewSubject {
             .then(|| format!("{}/share", links.batch(&batch.name))),
         address,
         is_judge: page.requester.has_role(ConsoleRole::Reviewer),
-        reviewer: None,
+        guest: None,
         keys: None,
         video: Box::new(move |item| {
             // With the version, a browser never shows a kept video for a new one.

@@ -1,12 +1,15 @@
 //! One video of a review page with its cells and the forms of a verdict.
 //!
-//! Works without a script: the keys J, K, A, R and U press the same links and buttons.
+//! Works without a script: the keys J, K, A, R and U press the same links and buttons, the space bar
+//! plays, and Ctrl+Enter asks for the changes that were written.
 
 use maud::{Markup, html};
 
 use crate::console::pages::page_parts::{time, video_length};
 use crate::console::pages::review::review_items::filter_word;
-use crate::console::pages::review::review_view::{PlayerPage, ReviewView, verdict_chip};
+use crate::console::pages::review::review_view::{
+    PlayerPage, ReviewSubject, ReviewView, verdict_chip,
+};
 use crate::ledger::{ReviewItem, ReviewVerdict};
 use crate::session::review::verdicts::{REASON_CHARS_MAX, REVIEWER_CHARS_MAX};
 
@@ -18,6 +21,7 @@ pub(super) fn player(view: &ReviewView, page: &PlayerPage) -> Markup {
                 video id="player" src=((view.subject.video)(item)) controls playsinline preload="auto" {}
                 figcaption .row {
                     b .key { (item.key) }
+                    @if let Some(title) = view.title_of(item) { span { (title) } }
                     (verdict_chip(item))
                     span .muted { "row " (item.row_number) ", " (video_length(item.video_ms)) ", version " (item.version) }
                 }
@@ -25,7 +29,8 @@ pub(super) fn player(view: &ReviewView, page: &PlayerPage) -> Markup {
             div .review-side {
                 (navigation(view, page))
                 (given_verdict(item))
-                @if view.subject.is_judge { (forms(view, item)) }
+                @if view.subject.can_judge(item) { (forms(view, item)) }
+                @else if view.subject.is_judge { p .remark { "The team has decided about this video." } }
                 dl .cells {
                     @for (heading, cell) in view.cells(item) { dt { (heading) } dd { (cell) } }
                 }
@@ -63,24 +68,25 @@ fn given_verdict(item: &ReviewItem) -> Markup {
 
 fn forms(view: &ReviewView, item: &ReviewItem) -> Markup {
     // Once the name is known, nothing but the reason can be missing, and an approval needs none.
-    let is_named = view.subject.reviewer.as_deref() != Some("");
+    let is_named = view.subject.guest.as_ref().is_none_or(|guest| !guest.name.is_empty());
+    let given = item.verdict.as_ref();
     html! {
         form .stacked .verdict method="post" action=(view.subject.address) {
             (hidden_fields(view, item))
-            (reviewer_field(view))
+            (reviewer_field(&view.subject))
             button .primary type="submit" name="verdict" value="approved" data-key="a" formnovalidate[is_named] { "Approve" }
             label { "What is wrong?"
                 textarea name="reason" rows="2" required[is_named] maxlength=(REASON_CHARS_MAX) data-key="r" {}
             }
             div .row {
-                button type="submit" name="verdict" value="changes" { "Ask for changes" }
+                button type="submit" name="verdict" value="changes" data-sends { "Ask for changes" }
                 button .danger type="submit" name="verdict" value="rejected" { "Reject" }
             }
         }
-        @if item.verdict.is_some() {
+        @if given.is_some_and(|verdict| view.subject.can_withdraw(verdict)) {
             form method="post" action=(view.subject.address) {
                 (hidden_fields(view, item))
-                @if let Some(name) = &view.subject.reviewer { input type="hidden" name="name" value=(name); }
+                (reviewer_field(&view.subject))
                 button .quiet type="submit" name="verdict" value="withdrawn" { "Take the verdict back" }
             }
         }
@@ -88,9 +94,9 @@ fn forms(view: &ReviewView, item: &ReviewItem) -> Markup {
 }
 
 /// Returns the name of a reviewer without an account: a field until it is known.
-fn reviewer_field(view: &ReviewView) -> Markup {
+pub(super) fn reviewer_field(subject: &ReviewSubject) -> Markup {
     html! {
-        @match view.subject.reviewer.as_deref() {
+        @match subject.guest.as_ref().map(|guest| guest.name.as_str()) {
             None => {}
             Some("") => {
                 label { "Your name"
@@ -115,7 +121,7 @@ pub(super) fn hidden_fields(view: &ReviewView, item: &ReviewItem) -> Markup {
 fn key_hints() -> Markup {
     html! {
         p .keys .muted hidden {
-            kbd { "J" } " next, " kbd { "K" } " before, " kbd { "A" } " approve, " kbd { "R" } " reason, " kbd { "U" } " undo "
+            kbd { "J" } " next, " kbd { "K" } " before, " kbd { "A" } " approve, " kbd { "R" } " reason, " kbd { "U" } " undo, " kbd { "Space" } " play, " kbd { "Ctrl+Enter" } " send the reason "
             button .quiet type="button" data-toggle-keys { "Switch off" }
         }
     }

@@ -15,11 +15,17 @@ use crate::console::pages::review::review_items::{
 use crate::console::pages::review::review_source::ReviewSource;
 use crate::console::pages::review::{grid, player};
 use crate::ledger::{
-    Ledger, ReviewCounts, ReviewItem, RowPageStart, StoredBatch, VerdictFilter, VerdictKind,
+    Ledger, ReviewCounts, ReviewItem, ReviewVerdict, RowPageStart, StoredBatch, VerdictFilter,
+    VerdictKind, VerdictOrigin,
 };
+use crate::scaffold::is_title_heading;
+use crate::text::truncate;
 
 /// Videos on a page of the grid; each loads its first picture.
 pub(super) const GRID_VIDEOS: u32 = 48;
+
+/// Characters of a video's title.
+const TITLE_CHARS_MAX: usize = 80;
 
 /// For which reviewer a page is, and where its parts are.
 pub(in crate::console) struct ReviewSubject {
@@ -31,12 +37,29 @@ pub(in crate::console) struct ReviewSubject {
     pub(in crate::console) share: Option<String>,
     /// Whether verdicts can be given.
     pub(in crate::console) is_judge: bool,
-    /// The name that a reviewer without an account has typed; `None` for users.
-    pub(in crate::console) reviewer: Option<String>,
+    /// The reviewer without an account; `None` for users.
+    pub(in crate::console) guest: Option<GuestReviewer>,
     /// The keys of the videos that are shown; `None` for all.
     pub(in crate::console) keys: Option<Vec<String>>,
     /// Returns the address of a video.
     pub(in crate::console) video: Box<dyn Fn(&ReviewItem) -> String + Send + Sync>,
+}
+
+/// A reviewer without an account, behind a share link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::console) struct GuestReviewer {
+    /// The name as it was typed; empty until then.
+    pub(in crate::console) name: String,
+    /// The label of the link.
+    pub(in crate::console) label: String,
+}
+
+impl GuestReviewer {
+    fn is_giver_of(&self, verdict: &ReviewVerdict) -> bool {
+        verdict.origin == VerdictOrigin::Share
+            && verdict.reviewer == self.name
+            && verdict.share_label.as_ref() == Some(&self.label)
+    }
 }
 
 /// A review page.
@@ -132,6 +155,14 @@ impl ReviewView {
         named.filter(|(_, cell)| !cell.is_empty()).collect()
     }
 
+    /// Returns the first text of a video that reads like its name: that of a product or a headline.
+    pub(super) fn title_of(&self, item: &ReviewItem) -> Option<String> {
+        let cells = self.cells(item);
+        let named = cells.iter().find(|(heading, _)| is_title_heading(heading));
+        let title = named.map(|(_, cell)| cell).filter(|cell| **cell != item.key);
+        title.map(|title| truncate(title, TITLE_CHARS_MAX))
+    }
+
     /// Returns the address of the page that shows a video alone; without one, of the grid.
     pub(super) fn address_of(&self, show: VerdictFilter, key: Option<&str>) -> String {
         let query = self.fields_of(show).with("key", key.unwrap_or_default());
@@ -151,17 +182,20 @@ impl ReviewView {
     fn fields_of(&self, show: VerdictFilter) -> FormFields {
         FormFields::default()
             .with("show", filter_word(show))
-            .with("name", self.subject.reviewer.as_deref().unwrap_or_default())
+            .with("name", self.subject.guest.as_ref().map_or("", |guest| &guest.name))
     }
 
     pub(in crate::console) fn render(&self) -> Markup {
         html! {
             div .review data-review[self.subject.is_judge] {
                 (self.filters())
-                (self.undo_notice())
                 @match &self.content {
-                    ReviewContent::Player(page) => { (player::player(self, page)) }
-                    ReviewContent::Grid(page) => { (grid::grid(self, page)) }
+                    ReviewContent::Player(page) => {
+                        // Its place is kept, so that the buttons below stay where they are.
+                        div .undo-place[self.subject.is_judge] { (self.undo_notice()) }
+                        (player::player(self, page))
+                    }
+                    ReviewContent::Grid(page) => { (self.undo_notice()) (grid::grid(self, page)) }
                 }
             }
         }
@@ -226,8 +260,9 @@ impl ReviewView {
         html! {
             form .undo method="post" action=(self.subject.address) role="status" {
                 (player::hidden_fields(self, item))
+                (player::reviewer_field(&self.subject))
                 span { (verdict_label(verdict.kind)) ": " b { (item.key) } }
-                @if self.subject.is_judge {
+                @if self.subject.can_withdraw(verdict) {
                     button .quiet type="submit" name="verdict" value="withdrawn" data-key="u" { "Undo" }
                 }
             }
@@ -236,6 +271,18 @@ impl ReviewView {
 }
 
 impl ReviewSubject {
+    /// Returns whether the verdict on a video can be another one. That of a user is not for guests.
+    pub(super) fn can_judge(&self, item: &ReviewItem) -> bool {
+        let verdict = item.verdict.as_ref();
+        let is_of_guest = |given: &ReviewVerdict| given.origin == VerdictOrigin::Share;
+        self.is_judge && (self.guest.is_none() || verdict.is_none_or(is_of_guest))
+    }
+
+    /// Returns whether a verdict can be taken back. Guests take back their own.
+    pub(super) fn can_withdraw(&self, verdict: &ReviewVerdict) -> bool {
+        self.is_judge && self.guest.as_ref().is_none_or(|guest| guest.is_giver_of(verdict))
+    }
+
     /// Returns the address that follows a verdict: the next video that waits, or the grid. It offers to
     /// take the verdict back.
     pub(in crate::console) async fn address_after(

@@ -11,7 +11,9 @@ use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
 use crate::console::pages::action::action_address;
 use crate::console::pages::new_batch::has_upload;
-use crate::console::pages::page_parts::{command, number, row_chip, sentence, time, video_length};
+use crate::console::pages::page_parts::{
+    command, commands as command_list, number, row_chip, sentence, time, video_length, with_code,
+};
 use crate::ledger::{
     ConsoleRole, JobHistory, JobState, RequestedAction, StoredBatch, TargetFilter, VersionRow,
 };
@@ -42,7 +44,7 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
                 (view.cells())
                 (payload_section(payload.as_deref()))
             }
-            div .first {
+            div {
                 div id="status" data-live { (view.status(&commands)) }
                 div id="verdicts" data-live { (history::trail(&trail)) }
                 div id="history" data-live { (history::section(&history)) }
@@ -134,18 +136,30 @@ impl RowView<'_> {
                         @if self.history.in_sheet { "row " (job.row_number) } @else { "no longer in the sheet" }
                     }
                 }
-                @if let Some(progress) = job.progress.filter(|_| self.history.rendering_at.is_some()) {
+                // Without any progress, a bar would show a standstill.
+                @let is_rendering = self.history.rendering_at.is_some();
+                @if let Some(progress) = job.progress.filter(|progress| is_rendering && *progress >= 0.5) {
                     progress max="100" value=(format!("{progress:.0}")) {}
                 }
                 @if let Some(reason) = AttentionReason::from_row(job) { p { (sentence(reason.describe())) } }
-                @if let Some(message) = &job.message { p .quoted { (message) } }
+                @if let Some(message) = &job.message { p .quoted { (with_code(message)) } }
                 (self.facts())
                 (self.actions())
-                @for step in &steps {
-                    p .step { (command(&step.command)) " " span .muted { (step.effect) } }
+                @if !steps.is_empty() {
+                    (command_list(self.has_buttons(), &html! {
+                        @for step in &steps {
+                            p .step { (command(&step.command)) " " span .muted { (step.effect) } }
+                        }
+                    }))
                 }
             }
         }
+    }
+
+    /// Returns whether the console does what the commands do.
+    fn has_buttons(&self) -> bool {
+        let is_operator = self.page.requester.has_role(ConsoleRole::Operator);
+        is_operator && has_upload(self.page, &self.batch.name)
     }
 
     /// Returns the actions on this video, for users who may take them.
@@ -189,10 +203,10 @@ impl RowView<'_> {
         html! {
             dl .facts {
                 dt { "version" } dd { (job.version) }
-                dt { "paid requests" } dd { (number(job.attempts.unsigned_abs())) }
+                dt { @if self.page.is_rehearsal() { "rehearsed requests" } @else { "paid requests" } } dd { (number(job.attempts.unsigned_abs())) }
                 @if let Some(variant) = &job.variant { dt { "variant" } dd { (variant) } }
                 @if let Some(project) = &job.project_id { dt { "project" } dd { code data-copy { (project) } } }
-                @if let Some(credits) = job.credits { dt { "credits" } dd { (credits) } }
+                @if let Some(credits) = job.credits { dt { @if self.page.is_rehearsal() { "would cost" } @else { "credits" } } dd { (credits) } }
                 @if let Some(at) = self.history.rendering_at { dt { "rendering since" } dd { (time(at)) } }
                 @if is_open && self.history.due_at > Timestamp::UNIX_EPOCH { dt { "next check" } dd { (time(self.history.due_at)) } }
             }

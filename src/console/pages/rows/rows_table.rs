@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::console::page_request::PageRequest;
 use crate::console::pages::page_parts::{
-    counts_by_status, number, row_chip, row_link, video_length,
+    counts_by_status, number, row_chip, row_link, video_length, with_code,
 };
 use crate::console::pages::rows::row_query::{RowPlace, RowQuery, RowSort};
 use crate::console::pages::rows::row_search::FoundRows;
@@ -71,7 +71,9 @@ impl RowsView<'_> {
                     placeholder="Key, cell, message or project id" aria-label="Find rows";
                 (self.state_select())
                 (self.cause_select())
-                input .where name="where" value="" placeholder="column=value" aria-label="Only rows where column=value";
+                input .where name="where" value="" placeholder="Column=value"
+                    title="The heading of a column, =, and its cell, such as Language=de; != for all others"
+                    aria-label="Only rows whose cell has this value, such as Language=de";
                 @for (_, value) in &conditions { input type="hidden" name="where" value=(value); }
                 @if let Some(sort) = fields.get("sort") { input type="hidden" name="sort" value=(sort); }
                 button type="submit" { "Filter" }
@@ -219,14 +221,15 @@ impl RowsView<'_> {
                 td { (row_link(&self.page.links(), self.batch(), row)) }
                 td .nowrap {
                     (row_chip(row))
-                    @if let Some(progress) = row.progress.filter(|_| is_rendering) {
+                    // Without any progress, a figure would show a standstill.
+                    @if let Some(progress) = row.progress.filter(|progress| is_rendering && *progress >= 0.5) {
                         span .muted { (format!(" {progress:.0} %")) }
                     }
                 }
                 td .cells { (self.cells_excerpt(row)) }
                 td .message {
                     @if let Some(cause) = row.cause.as_ref().filter(|_| row.state.is_some()) { strong { (cause) } " " }
-                    (truncate(row.message.as_deref().unwrap_or_default(), TEXT_CHARS_MAX))
+                    (with_code(&truncate(row.message.as_deref().unwrap_or_default(), TEXT_CHARS_MAX)))
                 }
                 td .number { @if let Some(ms) = row.video_ms { (video_length(ms)) } }
                 td .number { @if let Some(credits) = row.credits { (format_number(credits)) } }

@@ -2,7 +2,7 @@
 //!
 //! The holder of the link sees the videos that it names, judges them under a typed name, and sees nothing
 //! else of the console. Invariant: an unknown, expired or revoked token, and a video that the link does
-//! not name, are answered alike.
+//! not name, are answered alike; a guest takes back no verdict but their own, and changes none of a user.
 
 pub(in crate::console) mod share_links;
 
@@ -18,15 +18,12 @@ use crate::console::pages::review::judge;
 use crate::console::pages::review::judge::JudgedVideo;
 use crate::console::pages::review::review_items::ReviewFilter;
 use crate::console::pages::review::review_source::ReviewSource;
-use crate::console::pages::review::review_view::{ReviewSubject, ReviewView};
+use crate::console::pages::review::review_view::{GuestReviewer, ReviewSubject, ReviewView};
 use crate::console::pages::video;
 use crate::console::sign_in::secret::ConsoleSecret;
 use crate::ledger::{ShareLink, StoredBatch, VerdictOrigin, VerdictSource};
 use crate::session::review::review_json::{counts_json, item_json};
 use crate::session::review::verdicts::{REVIEWER_CHARS_MAX, clean_text};
-
-/// What is answered where nothing is shown.
-const UNKNOWN_LINK: &str = "this link has ended or was revoked: ask for another one";
 
 pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let (link, batch) = find_link(&page).await?;
@@ -85,8 +82,9 @@ pub(in crate::console) async fn send_video(page: PageRequest) -> PageResult {
     video::send_file(&page.headers, &batch, &item.video_file).await
 }
 
+/// What is answered where nothing is shown.
 fn unknown_link() -> PageError {
-    PageError::NotFound(UNKNOWN_LINK.to_owned())
+    PageError::LinkEnded
 }
 
 /// Returns the link of the address with its batch.
@@ -106,7 +104,10 @@ fn share_subject(page: &PageRequest, link: &ShareLink, reviewer: Option<String>)
         exports: None,
         share: None,
         is_judge: true,
-        reviewer: Some(reviewer.unwrap_or_default()),
+        guest: Some(GuestReviewer {
+            name: reviewer.unwrap_or_default(),
+            label: link.label.clone(),
+        }),
         keys: link.keys.clone(),
         video: Box::new(move |item| {
             // With the version, a browser never shows a kept video for a new one.

@@ -12,7 +12,7 @@ use crate::console::form::FormFields;
 use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
-use crate::console::pages::page_parts::time;
+use crate::console::pages::page_parts::{FieldError, field_message, time};
 use crate::console::sign_in::secret::ConsoleSecret;
 use crate::ledger::{NewShareLink, ShareLink, StoredBatch};
 use crate::session::review::verdicts::clean_text;
@@ -28,27 +28,35 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Shows the form.
 pub(in crate::console) async fn show_form(page: PageRequest) -> PageResult {
     let batch = page.batch().await?;
+    let document = json!({ "batch": batch.name });
+    page.render(form_page(&batch, &FormFields::default(), None), document)
+}
+
+fn form_page(batch: &StoredBatch, entered: &FormFields, error: Option<&FieldError>) -> ConsolePage {
+    let text = |name| entered.get(name).unwrap_or_default();
+    let days = entered.get("days").map_or_else(|| DAYS_DEFAULT.to_string(), str::to_owned);
     let main = html! {
         section .notice {
             h1 { "Share " (batch.name) }
             p .muted { "A link through which reviewers without an account watch and judge the videos. It ends by itself, and can be revoked under Settings." }
             form .stacked method="post" {
+                (field_message(error, "label"))
                 label { "Who is it for?"
-                    input name="label" required maxlength=(LABEL_CHARS_MAX) placeholder="Agency";
+                    input name="label" value=(text("label")) required maxlength=(LABEL_CHARS_MAX) placeholder="Agency";
                 }
                 label { "Days until it ends"
-                    input name="days" type="number" min="1" max=(DAYS_MAX) value=(DAYS_DEFAULT) required;
+                    input name="days" type="number" min="1" max=(DAYS_MAX) value=(days) required;
                 }
+                (field_message(error, "keys"))
                 label { "Only these keys, one per line (all videos if empty)"
-                    textarea name="keys" rows="4" {}
+                    textarea name="keys" rows="4" { (text("keys")) }
                 }
                 button .primary type="submit" { "Make the link" }
             }
         }
     };
     let title = format!("Share {}", batch.name);
-    let document = json!({ "batch": batch.name });
-    page.render(ConsolePage { title, section: "Batches", is_live: false, main }, document)
+    ConsolePage { title, section: "Batches", is_live: false, main }
 }
 
 /// Makes a link and shows it.
@@ -57,23 +65,46 @@ pub(in crate::console) async fn create(mut page: PageRequest) -> PageResult {
     let form = page.read_form().await?;
     let secret = ConsoleSecret::random()
         .map_err(|_| PageError::Unavailable("the system has no randomness".to_owned()))?;
-    let link = parse_link(&page, &batch, &form, &secret).await?;
+    let link = match parse_link(&page, &batch, &form, &secret).await? {
+        Ok(link) => link,
+        Err(error) => {
+            return page.render_refused(form_page(&batch, &form, Some(&error)), &error.message);
+        }
+    };
     let (label, expires_at) = (link.label.clone(), link.expires_at);
     page.state.ledger.create_share_link(batch.id, link, page.audit_source()).await?;
     let address = page.links().to(&format!("/share/{}", secret.encode()));
+    let url = page.origin().map(|origin| format!("{origin}{address}"));
+    let shown = url.as_deref().unwrap_or(&address);
     let main = html! {
         section .notice {
             h1 { "The link for " (label) }
             p { "Copy it now; it is shown only once. It ends on " (time(expires_at)) "." }
-            p { a .share-address href=(address) { (address) } }
-            p .muted { "In front of it comes the address of this console, as your reviewers reach it." }
-            p { a href={ (page.links().batch(&batch.name)) "/review" } { "Back to the videos" } }
+            p .row.share-address {
+                input #share-address readonly value=(shown) aria-label="Address of the link";
+                button type="button" data-copy-of="share-address" hidden { "Copy" }
+            }
+            @if url.as_deref().is_some_and(is_local) {
+                p .remark { "This address works on this computer only. Reviewers elsewhere need the one under which \
+                    they reach the console." }
+            }
+            p { a href=(address) { "Open it as a reviewer" } " · " a href={ (page.links().batch(&batch.name)) "/review" } { "Back to the videos" } }
         }
     };
-    let document =
-        json!({ "label": label, "address": address, "expires": format_rfc3339(expires_at) });
+    let document = json!({ "label": label, "address": address, "url": url, "expires": format_rfc3339(expires_at) });
     let title = "Share link".to_owned();
     page.render(ConsolePage { title, section: "Batches", is_live: false, main }, document)
+}
+
+/// Returns whether an address leads to the machine of the browser itself.
+fn is_local(address: &str) -> bool {
+    let host = url::Url::parse(address).ok();
+    match host.as_ref().and_then(url::Url::host) {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 async fn parse_link(
@@ -81,9 +112,10 @@ async fn parse_link(
     batch: &StoredBatch,
     form: &FormFields,
     secret: &ConsoleSecret,
-) -> Result<NewShareLink, PageError> {
+) -> Result<Result<NewShareLink, FieldError>, PageError> {
+    let wrong = |field, message| Ok(Err(FieldError { field, message }));
     let label = form.get("label").and_then(|label| clean_text(label, LABEL_CHARS_MAX));
-    let label = label.ok_or_else(|| PageError::Invalid("the link has no label".to_owned()))?;
+    let Some(label) = label else { return wrong("label", "say who it is for".to_owned()) };
     let days = form.get("days").and_then(|days| days.parse().ok()).unwrap_or(DAYS_DEFAULT);
     let keys: Vec<String> = form
         .get("keys")
@@ -92,16 +124,16 @@ async fn parse_link(
     let keys: Vec<String> = keys.into_iter().filter(|key| !key.is_empty()).collect();
     for key in &keys {
         if page.state.ledger.job_history(batch.id, key).await?.is_none() {
-            return Err(PageError::Invalid(format!("`{key}` is no key of {}", batch.name)));
+            return wrong("keys", format!("`{key}` is no key of {}", batch.name));
         }
     }
-    Ok(NewShareLink {
+    Ok(Ok(NewShareLink {
         token_hash: secret.hash_text(),
         label,
         keys: (!keys.is_empty()).then_some(keys),
         created_by: page.requester.name.clone(),
         expires_at: end_after(page.state.now(), days.clamp(1, DAYS_MAX)),
-    })
+    }))
 }
 
 fn end_after(now: Timestamp, days: u32) -> Timestamp {

@@ -1,0 +1,111 @@
+//! What continues a batch, as a button: another run of its spreadsheet, or the review of its videos.
+//!
+//! Pure, except that it looks whether the spreadsheet is in the console. Invariant: a button leads to a
+//! page that shows what it does and its price; it starts nothing by itself.
+
+use maud::{Markup, html};
+
+use crate::console::page_request::PageRequest;
+use crate::console::pages::new_batch::has_upload;
+use crate::console::pages::page_parts::{commands, number};
+use crate::ledger::{ConsoleRole, JobState, ReviewCounts};
+use crate::session::batch_status::BatchStatus;
+use crate::text::{format_credits, pluralize};
+
+/// The next step of a batch, for the user of a page.
+pub(super) struct NextAction<'n> {
+    page: &'n PageRequest,
+    status: &'n BatchStatus,
+    /// Whether its spreadsheet is in the console, where its runs are approved.
+    has_upload: bool,
+    is_operator: bool,
+}
+
+impl<'n> NextAction<'n> {
+    pub(super) fn new(page: &'n PageRequest, status: &'n BatchStatus) -> Self {
+        let has_upload = has_upload(page, &status.batch.name);
+        Self {
+            page,
+            status,
+            has_upload,
+            is_operator: page.requester.has_role(ConsoleRole::Operator),
+        }
+    }
+
+    /// Returns whether the console itself continues the batch, so that no command is needed.
+    pub(super) fn is_in_console(&self) -> bool {
+        self.has_upload && self.is_operator
+    }
+
+    /// Returns commands; behind a summary where a button does the same.
+    pub(super) fn commands(&self, content: &Markup) -> Markup {
+        let has_button = self.is_in_console() || (self.status.batch.paused && self.is_operator);
+        commands(has_button, content)
+    }
+
+    /// Returns the videos that another run continues.
+    fn count_remaining(&self) -> u64 {
+        self.status.count_open() + self.status.count_in_state(JobState::Uncertain)
+    }
+
+    /// Returns the label of the button that leads to the approval of another run.
+    fn continue_label(&self) -> Option<String> {
+        let is_idle = self.status.live_holder.is_none() && !self.status.batch.paused;
+        let remaining = self.count_remaining();
+        if !self.is_in_console() || !is_idle || remaining == 0 {
+            return None;
+        }
+        let videos = pluralize(remaining, "video");
+        let spending = self.status.spending;
+        let waiting = self.status.count_waiting() as f64;
+        Some(match (self.page.is_rehearsal(), spending.requests > 0) {
+            (true, _) => format!("Continue {videos}: nothing is paid…"),
+            (false, _) if waiting == 0.0 => format!("Continue {videos}, free…"),
+            (false, true) => {
+                let credits = waiting * spending.estimated / spending.requests as f64;
+                format!("Continue {videos}, about {}…", format_credits(credits))
+            }
+            (false, false) => format!("Continue {videos}…"),
+        })
+    }
+
+    /// Returns the buttons.
+    pub(super) fn buttons(&self) -> Markup {
+        let links = self.page.links();
+        let batch = &self.status.batch.name;
+        let review = format!("{}/review", links.batch(batch));
+        let counts = review_counts(self.status);
+        let can_review = counts.waiting > 0 && self.page.requester.has_role(ConsoleRole::Reviewer);
+        let continued = self.continue_label();
+        let is_live = self.status.live_holder.is_some();
+        html! {
+            @if let Some(label) = &continued {
+                a .button.primary href=(links.to(&format!("/new/{batch}"))) { (label) }
+            }
+            @if can_review && !is_live {
+                a .button .primary[continued.is_none()] href=(review) { "Review " (pluralize(counts.waiting, "video")) }
+            }
+            @if self.status.is_finished() && counts.approved > 0 {
+                a .button href={ (review) "/approved.zip" } download { "Download " (number(counts.approved)) " approved" }
+            }
+        }
+    }
+}
+
+/// Returns the finished videos by verdict. A batch without any verdict has no review status.
+pub(in crate::console::pages) fn review_counts(status: &BatchStatus) -> ReviewCounts {
+    let unreviewed = ReviewCounts { waiting: status.count_done(), ..ReviewCounts::default() };
+    status.review.as_ref().map_or(unreviewed, |review| review.counts)
+}
+
+/// Returns how far the review of finished videos is, in a few words; `None` without a video.
+pub(in crate::console::pages) fn review_progress(status: &BatchStatus) -> Option<String> {
+    let ReviewCounts { waiting, approved, rejected, changes } = review_counts(status);
+    let judged = approved + rejected + changes;
+    match (waiting, judged) {
+        (0, 0) => None,
+        (0, _) if approved == judged => Some("all approved".to_owned()),
+        (0, _) => Some(format!("all reviewed, {} approved", number(approved))),
+        (_, _) => Some(format!("{} to review", number(waiting))),
+    }
+}
