@@ -238,7 +238,7 @@ pub(crate) struct TrustArgs {
 /// `--new-ledger` and `--new-file`: confirmations that `--yes` does not give.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct MatchArgs {
-    /// Go on with another ledger than the folder had
+    /// Use another ledger than the videos had
     #[arg(long)]
     new_ledger: bool,
     /// Confirm another batch file for the batch

@@ -36,6 +36,10 @@ pub(super) fn print(error: &clap::Error, printer: &Printer) {
             printer.error(&format!("{message}\n  help: {help}"));
         }
         Some(UsageError { message, help: None }) => printer.error(&message),
+        // Help that was not asked for is still help: `callsheet | less` shows it.
+        None if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            printer.print_result(error.render().to_string().trim_end());
+        }
         None => drop(error.print()),
     }
 }
@@ -70,6 +74,14 @@ impl<'e> ParsedMistake<'e> {
             ErrorKind::UnknownArgument => Some(self.unknown_argument()),
             ErrorKind::InvalidValue => Some(self.invalid_value()),
             ErrorKind::ValueValidation => self.rejected_value(),
+            ErrorKind::MissingRequiredArgument if self.command == "callsheet review" => {
+                Some(UsageError::new(
+                    format!("`{}` needs {}", self.command, self.text(ContextKind::InvalidArg)),
+                    "write it like callsheet review spring --reject TEA-003 --reason \"wrong \
+                     price\""
+                        .to_owned(),
+                ))
+            }
             ErrorKind::MissingRequiredArgument => Some(UsageError::new(
                 format!("`{}` needs {}", self.command, self.text(ContextKind::InvalidArg)),
                 format!("write it like {}", self.usage),

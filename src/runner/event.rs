@@ -6,6 +6,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
+/// Begins the message of a [`RunEvent::Retry`] about a response that declined the request: it is checked,
+/// or due again, and not sent at once.
+pub const DECLINED_PREFIX: &str = "declined, and checked before that is believed: ";
+/// The same after the check, which confirmed it.
+pub const CONFIRMED_PREFIX: &str = "declined, as a check confirmed; due again: ";
+
 /// A progress event of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type")]

@@ -299,7 +299,7 @@ impl BatchStatus {
     pub(crate) fn next_step(&self) -> Option<NextStep> {
         let step = |command, effect| Some(NextStep { command, effect });
         if self.batch.paused {
-            step(self.commands.unpause_command(), "submits the remaining videos again")
+            step(self.commands.unpause_command(), self.unpause_effect())
         } else if self.live_holder.is_some() {
             None
         } else if self.review.as_ref().is_some_and(ReviewStatus::is_sample_waiting) {
@@ -317,6 +317,14 @@ impl BatchStatus {
             step(self.commands.run_command(), "continues")
         } else {
             self.next_step_when_finished()
+        }
+    }
+
+    /// Returns what follows when the pause ends: only a run submits.
+    fn unpause_effect(&self) -> &'static str {
+        match self.live_holder {
+            Some(_) => "the live run submits the remaining videos again",
+            None => "then run the batch again: a run submits the remaining videos",
         }
     }
 

@@ -47,7 +47,7 @@ pub(crate) struct JobsArgs {
     /// OR within a column, AND between columns
     #[arg(long = "where", value_name = "COLUMN=VALUE")]
     conditions: Vec<RowCondition>,
-    /// At limit N jobs [default: 500; with --json: all]
+    /// At most N jobs [default: 500; with --json: all]
     #[arg(long, value_name = "N", value_parser = parse_number::<u64>)]
     limit: Option<u64>,
 }

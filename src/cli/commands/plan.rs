@@ -42,7 +42,7 @@ Examples:
   callsheet plan jobs/spring.toml --where language=ko
   callsheet plan jobs/spring.toml --html plan.html   every scene, drawn")]
 pub(crate) struct PlanArgs {
-    /// Batch file or name
+    /// Batch name or file
     #[arg(value_parser = batch_file_parser())]
     batch: PathBuf,
     /// Plan a rehearsal, with its own ledger

@@ -36,7 +36,7 @@ Examples:
   callsheet preview jobs/spring.toml --all            one payload per line
   callsheet preview jobs/spring.toml --storyboard board.html")]
 pub(crate) struct PreviewArgs {
-    /// Batch file or name
+    /// Batch name or file
     #[arg(required_unless_present = "schema")]
     #[arg(value_parser = batch_file_parser())]
     batch: Option<PathBuf>,

@@ -33,7 +33,7 @@ JSON fields: callsheet help json rename
 Example:
   callsheet rename jobs/spring.toml")]
 pub(crate) struct RenameArgs {
-    /// Batch file or name
+    /// Batch name or file
     #[arg(value_parser = batch_file_parser())]
     batch: PathBuf,
     /// Use the ledger of rehearsals

@@ -27,8 +27,8 @@ use crate::text::{display_key, strip_control};
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("verdict"))]
 #[command(after_help = "\
-AI Studios is checked first, and what it shows decides. Without an option you are
-asked what the check leaves open.
+AI Studios is checked first, and what it shows decides. Without an option you
+are asked what the check leaves open.
 `callsheet show BATCH KEY` shows the tag to search for in your account.
 
 Examples:

@@ -33,7 +33,7 @@ pub(crate) struct ResumeArgs {
     ledger_match: MatchArgs,
     #[command(flatten)]
     window: WindowArgs,
-    /// Submit all at once, without two test videos
+    /// Submit all at once, not two videos first
     #[arg(long)]
     no_canary: bool,
     /// End without waiting for uncertain videos

@@ -14,7 +14,7 @@ use crate::ledger::{
 };
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::job_key::find_job_key;
+use crate::session::job_key::find_row_keys;
 use crate::session::next_steps::CommandHints;
 use crate::session::operator::operator_batch::{CommandRequest, OperatorBatch};
 use crate::text::{format_credits, pluralize};
@@ -289,7 +289,7 @@ async fn complete_keys(
 ) -> Result<Vec<String>, CommandError> {
     let mut keys = Vec::with_capacity(parts.len());
     for part in parts {
-        keys.push(find_job_key(ledger, stored, part).await?);
+        keys.extend(find_row_keys(ledger, stored, part).await?);
     }
     Ok(keys)
 }

@@ -66,7 +66,7 @@ pub(crate) struct RunArgs {
     ledger_match: MatchArgs,
     #[command(flatten)]
     window: WindowArgs,
-    /// Submit all at once, without two test videos
+    /// Submit all at once, not two videos first
     #[arg(long)]
     no_canary: bool,
     /// Render only; a later run downloads

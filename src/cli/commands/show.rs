@@ -9,6 +9,8 @@ use crate::ledger::{
     AuditEntry, EventRow, JobHistory, Ledger, LedgerError, OperatorRequest, StoredBatch,
     SubmissionOutcome, SubmissionRow, VersionRow,
 };
+use crate::runner::lock_holder;
+use crate::session::account::target::is_rehearsal_host;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::files::output_dir;
@@ -34,7 +36,7 @@ Begins with whether the video was paid for, and ends with what you can do.
 JSON fields: callsheet help json show
 
 Examples:
-  callsheet show spring TEA-001        TEA-001, or its part if it is clear
+  callsheet show spring TEA-001        its key, or a clear part of it
   callsheet show spring --row 5        the video of row 5")]
 pub(crate) struct ShowArgs {
     #[command(flatten)]
@@ -89,10 +91,13 @@ async fn missing_key_error(
 ) -> Result<CommandError, LedgerError> {
     let keys = ledger.first_keys(stored.id, KEYS_LISTED_MAX).await?;
     let keys: Vec<String> = keys.iter().map(|key| format!("`{}`", strip_control(key))).collect();
+    let keys = match keys.as_slice() {
+        [] => "it has no videos yet".to_owned(),
+        keys => format!("keys: {}", keys.join(", ")),
+    };
     Ok(CommandError::usage(format!(
-        "name the video: callsheet show {} KEY, or --row N; keys: {}",
-        stored.name,
-        keys.join(", ")
+        "name the video: callsheet show {} KEY, or --row N; {keys}",
+        stored.name
     )))
 }
 
@@ -118,6 +123,8 @@ async fn print_job(
         entries: &entries,
         key,
         folder: output_dir::stored_output_dir(stored).map(|folder| folder.display().to_string()),
+        is_rehearsal: is_rehearsal_host(&stored.base_url),
+        is_live: lock_holder(ledger, &stored.name).await.is_some(),
     };
     printer.print_result(&page.render(stored, commands));
     Ok(())
@@ -129,6 +136,9 @@ struct JobPage<'a> {
     entries: &'a [AuditEntry],
     key: &'a str,
     folder: Option<String>,
+    is_rehearsal: bool,
+    /// Whether a run is at work, which alone checks a video at its time.
+    is_live: bool,
 }
 
 impl JobPage<'_> {
@@ -179,6 +189,9 @@ impl JobPage<'_> {
     fn state_lines(&self) -> Vec<String> {
         let (history, job) = (self.history, &self.history.job);
         let mut lines = vec![payment_line(&history.submissions)];
+        if self.is_rehearsal && !history.submissions.is_empty() {
+            lines.push("a rehearsal: nothing was charged".to_owned());
+        }
         if let Some(reason) = AttentionReason::from_row(&history.job) {
             lines.push(reason.describe().to_owned());
         }
@@ -202,7 +215,10 @@ impl JobPage<'_> {
         if job.state.is_some_and(|state| !state.is_final())
             && history.due_at > Timestamp::UNIX_EPOCH
         {
-            lines.push(format!("next check {}", format_local(history.due_at)));
+            lines.push(match self.is_live {
+                true => format!("next check {}", format_local(history.due_at)),
+                false => "no run is live; the next one checks it".to_owned(),
+            });
         }
         lines.into_iter().map(|line| format!("  {line}")).collect()
     }
@@ -285,7 +301,12 @@ fn payment_line(submissions: &[SubmissionRow]) -> String {
         parts.push(format!("paid for: {}{credits}", pluralize(paid, "render")));
     }
     if failed > 0 {
-        parts.push(format!("{} failed at AI Studios", pluralize(failed, "render")));
+        let (renders, them) = if failed == 1 { ("render", "it") } else { ("renders", "them") };
+        let subject = match paid {
+            0 => format!("paid requests: {failed}; the {renders}"),
+            _ => format!("{failed} more {renders}"),
+        };
+        parts.push(format!("{subject} failed at AI Studios, which may have charged for {them}"));
     }
     if unknown > 0 {
         parts.push(format!("{} may have been paid for", pluralize(unknown, "request")));

@@ -14,7 +14,7 @@ pub(crate) fn describe_estimate(estimate: &RenderEstimate, context: &str) -> Str
         (format_duration(estimate.duration_min), format_duration(estimate.duration_max));
     let duration = if min == max { min } else { format!("{min} to {max}") };
     format!(
-        "{} of speech, takes {duration}, about {}{context}",
+        "{} of speech; rendering takes {duration}; about {}{context}",
         format_duration(at_least_one_second(estimate.speech_duration)),
         format_credits(estimate.credits),
     )
@@ -45,7 +45,7 @@ mod tests {
         assert_eq!(describe_estimate(&estimate(0, 0), ""), "nothing new to render");
         assert_eq!(
             describe_estimate(&estimate(3, 61_000), " in a real run"),
-            "61 s of speech, takes 60 s to 10 min, about 3 credits in a real run"
+            "61 s of speech; rendering takes 60 s to 10 min; about 3 credits in a real run"
         );
     }
 

@@ -127,6 +127,17 @@ impl Printer {
         self.try_print_result(text);
     }
 
+    /// Prints sentences as a result: on a terminal, wrapped between words. A command stays in one line,
+    /// so that it can be copied.
+    pub(crate) fn print_sentences(&self, text: &str) {
+        match terminal_size::terminal_size_of(io::stdout()) {
+            Some((terminal_size::Width(columns @ 1..), _)) => {
+                self.print_result(&wrap_sentences(text, usize::from(columns).min(STANDARD_WIDTH)));
+            }
+            _ => self.print_result(text),
+        }
+    }
+
     /// Prints a coloured result to stdout.
     pub(crate) fn print_styled(&self, text: &StyledText) {
         self.write_stdout_line(text.render(self.colors_results), OutputWeight::Message);
@@ -272,7 +283,8 @@ impl Printer {
 
     fn write_message(&self, text: String, weight: OutputWeight) {
         let stamp = if self.stamps_messages { log_time() + " " } else { String::new() };
-        self.write_stderr_line(format!("{stamp}{text}"), weight);
+        let lines = text.split('\n').map(|line| format!("{stamp}{line}"));
+        self.write_stderr_line(lines.collect::<Vec<_>>().join("\n"), weight);
     }
 
     fn write_stderr_line(&self, text: String, weight: OutputWeight) {
@@ -328,6 +340,16 @@ pub(crate) fn pad_or_truncate(text: &str, max: usize) -> String {
 /// Wraps every line of `text` to a standard terminal.
 pub(crate) fn wrap(text: &str) -> String {
     text.lines().map(|line| wrap_line(line, STANDARD_WIDTH)).collect::<Vec<_>>().join("\n")
+}
+
+/// Wraps every line that is not a command.
+fn wrap_sentences(text: &str, columns_max: usize) -> String {
+    let is_command = |line: &str| line.trim_start().starts_with("callsheet ");
+    let lines = text.split('\n').map(|line| match is_command(line) {
+        true => line.to_owned(),
+        false => wrap_line(line, columns_max),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Returns the columns for messages: those of the terminal, at most [`STANDARD_WIDTH`].
@@ -395,6 +417,16 @@ mod tests {
             let is_hostile = |c: char| c != '\n' && crate::text::is_terminal_control(c);
             assert!(!printed.contains(is_hostile), "{way}: {printed:?}");
         }
+    }
+
+    #[test]
+    fn sentences_are_wrapped_between_words_and_commands_are_not() {
+        let command =
+            "    callsheet retry spring --cause render-failed --ledger /home/ann/callsheet.db";
+        let text = format!("2 failed, refused: AI Studios refused the request\n{command}");
+        let wrapped = wrap_sentences(&text, 40);
+        let expected = "2 failed, refused: AI Studios refused\n  the request\n";
+        assert_eq!(wrapped, format!("{expected}{command}"));
     }
 
     #[test]

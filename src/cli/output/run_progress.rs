@@ -11,7 +11,7 @@ use crate::cli::output::printer::Printer;
 use crate::cli::output::progress_bars::{ProgressBars, VideoCounts};
 use crate::cli::output::terminal_mode::{self, KeyInput};
 use crate::ledger::{BatchId, JobState, Ledger, RecoveredWork};
-use crate::runner::RunEvent;
+use crate::runner::{CONFIRMED_PREFIX, DECLINED_PREFIX, RunEvent};
 use crate::session::event::JobStateCounts;
 use crate::session::next_steps::CommandHints;
 use crate::session::read_job_counts;
@@ -220,7 +220,7 @@ impl RunProgress {
                 strip_control(file)
             )),
             RunEvent::Retry { key, message, .. } => {
-                Some(format!("{}: {}; retrying", text::display_key(key), strip_control(message)))
+                Some(format!("{}: {}", text::display_key(key), describe_retry(message)))
             }
             RunEvent::Uncertain { key, message } => Some(format!(
                 "{}: {}; {}",
@@ -271,9 +271,9 @@ impl RunProgress {
         match self.quiet_wait {
             Some(wait) => {
                 let wait = format_duration(wait);
-                format!("checking AI Studios; without evidence, resubmitted after about {wait}")
+                format!("checking AI Studios; sent again in about {wait} if it has no trace of it")
             }
-            None => "the next run checks AI Studios before resubmitting".to_owned(),
+            None => "the next run checks AI Studios before it is sent again".to_owned(),
         }
     }
 
@@ -391,6 +391,13 @@ fn count_done(counts: &JobStateCounts) -> u64 {
 
 /// Returns the number of jobs in each unfinished state, such as "3 rendering, 1 uncertain". A run may
 /// wait for uncertain jobs alone, so they are always state.
+/// Returns why a step failed, and whether it is tried again at once.
+fn describe_retry(message: &str) -> String {
+    let is_declined = [DECLINED_PREFIX, CONFIRMED_PREFIX].iter().any(|it| message.starts_with(it));
+    let suffix = if is_declined { "" } else { "; retrying" };
+    format!("{}{suffix}", strip_control(message))
+}
+
 fn describe_in_flight(counts: &JobStateCounts, failed: u64) -> String {
     let jobs = |state| counts.get(&state).copied().unwrap_or(0);
     let parts = [

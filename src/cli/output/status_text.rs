@@ -6,6 +6,7 @@ use crate::ledger::{
     BatchId, JobRow, Ledger, LedgerError, RunEnding, RunWithBatch, SpendingTotals,
 };
 use crate::report::AttentionGroup;
+use crate::session::account::target::is_rehearsal_host;
 use crate::session::attention;
 use crate::session::batch_status::{BatchStatus, Throughput};
 use crate::session::next_steps::{AttentionReason, CommandHints};
@@ -30,7 +31,7 @@ pub(crate) fn describe_throughput(throughput: Throughput) -> String {
     }
 }
 
-/// Returns when the batch was last run, by which process, and how that ended.
+/// Returns when the batch was last run, and how that ended; of a live run, its process.
 pub(crate) fn describe_last_run(status: &BatchStatus) -> String {
     if let Some(holder) = &status.live_holder {
         return format!("a run is live ({holder})");
@@ -40,7 +41,11 @@ pub(crate) fn describe_last_run(status: &BatchStatus) -> String {
         return format!("{plan}, never run");
     };
     let ended = run.ended_at.unwrap_or(run.heartbeat_at);
-    let submitted = pluralize(run.submitted.unsigned_abs(), "paid request");
+    let request = match is_rehearsal_host(&status.batch.base_url) {
+        true => "rehearsed request",
+        false => "paid request",
+    };
+    let submitted = pluralize(run.submitted.unsigned_abs(), request);
     let (duration, ending) = match run.ending {
         Some(RunEnding::Died) | None => (
             format_dead_run_duration(run.started_at, run.heartbeat_at),
@@ -49,10 +54,7 @@ pub(crate) fn describe_last_run(status: &BatchStatus) -> String {
         Some(ending) => (format_elapsed(run.started_at, ended), ending.as_str()),
     };
     let started = format_local(run.started_at);
-    format!(
-        "last run {started}, {duration}, {submitted}, {ending}; process {} on {}",
-        run.pid, run.host
-    )
+    format!("last run {started}, {duration}, {submitted}, {ending}")
 }
 
 /// Returns what the user can do while a run is live.
@@ -90,18 +92,20 @@ pub(crate) fn remarks(status: &BatchStatus) -> Vec<String> {
         remarks.push(format!("{jobs} not counted: {rows} removed from the sheet ({states})"));
     }
     remarks.extend(status.review.iter().flat_map(ReviewStatus::remarks));
-    remarks.extend(describe_spending(&status.spending));
+    let is_rehearsal = is_rehearsal_host(&status.batch.base_url);
+    remarks.extend(describe_spending(&status.spending, is_rehearsal));
     // The duration of a short run is that of the last run.
     let is_measured = |throughput: &Throughput| throughput.span >= PER_HOUR_SPAN_MIN;
     remarks.extend(status.throughput.filter(is_measured).map(describe_throughput));
     remarks
 }
 
-fn describe_spending(spending: &SpendingTotals) -> Option<String> {
+fn describe_spending(spending: &SpendingTotals, is_rehearsal: bool) -> Option<String> {
     let SpendingTotals { requests, estimated, heard_of, heard } = *spending;
     let estimate = format_credits(estimated);
     match (requests, heard_of) {
         (0, _) => None,
+        (_, _) if is_rehearsal => Some(format!("all rehearsals: about {estimate} in a real run")),
         (_, 0) => Some(format!("all runs: about {estimate} (estimate)")),
         _ => Some(format!(
             "all runs: about {estimate} (estimate); AI Studios reported {heard} for {heard_of} of \

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::plots::RunPlot;
+use super::plots::{RunPlot, TIMELINE_LEGEND};
 use super::timeline::RunTimeline;
 use super::{PAGE_SCRIPT, PAGE_STYLE, ReportPage};
 use crate::report::run::{AttentionGroup, BatchRecord, SpendingRecord};
@@ -135,7 +135,7 @@ fn counts_section(page: &ReportPage<'_>) -> Markup {
         section aria-label="Counts" {
             div .tiles role="group" aria-label="Show videos by state" {
                 button type="button" .tile data-state="" aria-pressed="true" {
-                    span .number { (page.status.rows) } span .label { "all" }
+                    span .number { (page.status.rows) } span .label { "all rows" }
                 }
                 @for (state, jobs) in counts {
                     button type="button" .tile data-state=(state) aria-pressed="false" {
@@ -173,7 +173,11 @@ fn attention_article(group: &AttentionGroup) -> Markup {
                 @for message in &group.messages {
                     li {
                         q { (message.words) }
-                        span .muted { " · " (pluralize(message.jobs, "video")) ", such as " (message.key) }
+                        span .muted {
+                            " · "
+                            @if message.jobs > 1 { (pluralize(message.jobs, "video")) ", such as " }
+                            (message.key)
+                        }
                     }
                 }
                 @if listed < group.jobs {
@@ -277,6 +281,9 @@ fn rows_section() -> Markup {
                 label for="search" { "Search" }
                 input type="search" id="search" placeholder="key, message, any cell" autocomplete="off";
                 p id="count" role="status" aria-live="polite" {}
+            }
+            ul .legend aria-hidden="true" {
+                @for (class, name) in TIMELINE_LEGEND { li { i class=(class) {} (name) } }
             }
             div .scroll tabindex="0" role="region" aria-label="All videos" {
                 table id="table" {

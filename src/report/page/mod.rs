@@ -30,7 +30,7 @@ const PAGE_STYLE: &str = include_str!("page.css");
 const PAGE_SCRIPT: &str = include_str!("page.js");
 
 /// The content of a page, except the rows, which are read from the ledger.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ReportPage<'p> {
     /// The batch.
     pub batch: &'p StoredBatch,
@@ -38,6 +38,8 @@ pub struct ReportPage<'p> {
     pub status: &'p BatchRecord,
     /// The limits in the batch file.
     pub limits: SubmitLimits,
+    /// The headings that each variant has of its own, such as that of its script, by its name.
+    pub variant_headings: BTreeMap<String, Vec<String>>,
     /// The relative path from the page to the videos, without a trailing slash; empty if they are
     /// in the same folder.
     pub videos_folder: &'p str,

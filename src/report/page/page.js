@@ -85,8 +85,13 @@
     controls: "", preload: "metadata", playsinline: "", src: path(row[8]), "aria-label": "Video of " + row[1],
   });
   const variants = new Set(data.rows.map((row) => row[12]).filter(Boolean));
-  // Columns that are named after another variant, such as "Script (EN)" in a Korean video.
+  // The columns that the batch file gives to a variant alone, such as that of its script.
+  const own = new Map(Object.entries(data.own));
+  const ownColumns = (row) => own.get(row[12]) || [];
+  // Columns of another variant, by the batch file or by name, such as "Script (EN)" in a Korean video.
   const isOfOther = (row, column) => {
+    if (ownColumns(row).includes(column)) return false;
+    if ([...own.values()].some((columns) => columns.includes(column))) return true;
     const words = (data.headings[column] || "").toLowerCase().split(/[^\p{L}\p{N}]+/u);
     return [...variants].some((name) => name !== row[12] && words.includes(name.toLowerCase()));
   };
@@ -96,8 +101,10 @@
     && /\p{L}/u.test(cell);
   const card = (row) => {
     const cells = row[10].flatMap((all) => all.filter((cell, column) => !isAddress(cell) && !isOfOther(row, column)));
-    // The longest cell is what is spoken, or the next best description.
-    const text = cells.reduce((longest, cell) => (cell.length > longest.length ? cell : longest), "");
+    // Of a variant's own cells, or of all, the longest is what is spoken, or the next best description.
+    const mine = row[10].flatMap((all) => ownColumns(row).map((column) => all[column] || "")).filter((cell) => !isAddress(cell));
+    const text = (mine.some(Boolean) ? mine : cells)
+      .reduce((longest, cell) => (cell.length > longest.length ? cell : longest), "");
     const title = cells.find((cell) => cell !== text && isTitle(row, cell));
     const facts = [row[12], row[5] === null ? null : row[5] + " s", row[3] > 1 ? "version " + row[3] : null];
     return make("figure", { class: "card" }, player(row),
@@ -144,12 +151,13 @@
     box.append(list);
     return make("tr", { class: "more-of" }, make("td", { colspan: "8" }, box));
   };
+  const again = (row) => (row[4] > 1 ? make("span", { class: "muted" }, ", submitted " + row[4] + " times") : null);
   const line = (row) => {
     const open = make("button", { type: "button", "aria-expanded": "false" }, row[1] === null ? "row " + row[0] : row[1]);
     const key = make("td", { class: "key" }, open);
     const dot = make("span", { class: "dot " + row[2] });
     const tr = make("tr", null,
-      cell("Row", row[0], "n"), key, make("td", { class: "state" }, dot, row[2]), bar(row[11]),
+      cell("Row", row[0], "n"), key, make("td", { class: "state" }, dot, row[2], again(row)), bar(row[11]),
       cell("Render", render(row) === null ? "" : span(render(row)), "n"),
       cell("Plays", row[5] === null ? "" : row[5] + " s", "n"),
       cell("Credits", row[6], "n"), cell("", row[7], "said"));
@@ -175,10 +183,16 @@
     shown = 0;
     showUpTo(STEP);
     drawVideos();
-    count.textContent = found.length + (found.length === 1 ? " video" : " videos")
+    const noun = found.some((row) => row[2] === "skipped") ? " row" : " video";
+    count.textContent = found.length + noun + (found.length === 1 ? "" : "s")
       + (data.left_out > 0 ? "; " + data.left_out + " more are only in results.csv" : "");
   };
 
+  // Columns in which no row has anything.
+  for (const [column, name] of [[6, "no-credits"], [7, "no-reason"]]) {
+    const isEmpty = data.rows.every((row) => row[column] === null || row[column] === "");
+    document.getElementById("table").classList.toggle(name, isEmpty);
+  }
   search.addEventListener("input", draw);
   more.addEventListener("click", () => showUpTo(shown + STEP));
   moreVideos.addEventListener("click", () => showVideosUpTo(cards + CARDS));

@@ -30,6 +30,10 @@ const PLOT_HEIGHT: f64 = 240.0;
 const LANE_HEIGHT: f64 = 16.0;
 const NUMBERS_MARGIN: f64 = 36.0;
 
+/// The colours of the bars of a job.
+pub(super) const TIMELINE_LEGEND: &[(&str, &str)] =
+    &[("w", "waiting"), ("r", "rendering"), ("f", "downloading")];
+
 /// A plot with its text.
 #[derive(Clone, Debug)]
 pub struct RunPlot {
@@ -59,7 +63,7 @@ pub(super) fn draw_plots(
     let mut plots = vec![
         timeline_plot(timeline, zone, keys),
         in_flight_plot(&steps, limits, zone),
-        progress_plot(&steps, limits, zone),
+        progress_plot(timeline, &steps, limits, zone),
     ];
     plots.extend(render_time_plot(timeline));
     plots
@@ -95,17 +99,21 @@ fn timeline_plot(timeline: &RunTimeline, zone: &TimeZone, keys: &BTreeMap<i64, S
     let bars: Vec<ChartBar> =
         (0u32..).zip(&lanes).flat_map(|(lane, job)| lane_bars(timeline, job, lane)).collect();
     let every = lane_distance(timeline);
-    let which = match (every, lanes.len()) {
-        (1, 1) => "The job of this run".to_owned(),
-        (1, shown) => format!("All {shown} jobs"),
-        (_, shown) => format!("{shown} of {} jobs, one in {every}", timeline.jobs.len()),
+    let caption = match (every, lanes.len()) {
+        (1, 1) => "The job of this run.".to_owned(),
+        (1, shown) => format!("All {shown} jobs, in the order of submission."),
+        (_, shown) => format!(
+            "{shown} of {} jobs, one in {every}, in the order of submission; all are in the list \
+             of videos.",
+            timeline.jobs.len()
+        ),
     };
     RunPlot {
         title: "Timeline",
         svg: frame.draw(&frame.x.time_ticks(zone), &labels, frame.bars(&bars)),
-        caption: format!("{which}, in the order of submission; all are in the table below."),
+        caption,
         is_wide: true,
-        legend: &[("w", "waiting"), ("r", "rendering"), ("f", "downloading")],
+        legend: TIMELINE_LEGEND,
     }
 }
 
@@ -150,26 +158,27 @@ fn in_flight_plot(steps: &TimelineSteps, limits: SubmitLimits, zone: &TimeZone) 
 }
 
 /// Plots how many videos were submitted and done by each time.
-fn progress_plot(steps: &TimelineSteps, limits: SubmitLimits, zone: &TimeZone) -> RunPlot {
+fn progress_plot(
+    timeline: &RunTimeline,
+    steps: &TimelineSteps,
+    limits: SubmitLimits,
+    zone: &TimeZone,
+) -> RunPlot {
     let frame = time_frame(steps, f64::from(steps.submitted.iter().sum::<u32>()));
     let shapes = html! {
         (frame.step_line(&running_totals(steps, &steps.submitted), "r"))
         (frame.step_line(&running_totals(steps, &steps.completed), "f"))
     };
-    let most = |counts: &[u32]| {
-        format_rate(f64::from(counts.iter().max().copied().unwrap_or(0)) / steps.step_minutes)
-    };
-    let limit = limits.submits_per_minute.map_or_else(
-        || "there is no limit".to_owned(),
-        |limit| format!("the limit is {} submissions", format_number(limit)),
-    );
+    let total = |counts: &[u32]| counts.iter().sum::<u32>();
+    let rate = timeline.most_submitted_in_a_minute().map(|most| submit_rate(most, limits));
     RunPlot {
         title: "Progress",
         svg: frame.draw(&frame.x.time_ticks(zone), &frame.y.count_ticks(), shapes),
         caption: format!(
-            "At most {} submitted and {} done per minute; {limit} (submits).",
-            most(&steps.submitted),
-            most(&steps.completed)
+            "{} submitted, {} done{}.",
+            total(&steps.submitted),
+            total(&steps.completed),
+            rate.unwrap_or_default()
         ),
         is_wide: false,
         legend: &[("r", "submitted"), ("f", "done")],
@@ -190,12 +199,13 @@ fn step_points(steps: &TimelineSteps, counts: impl Iterator<Item = u32>) -> Vec<
     steps.starts_at.iter().zip(counts).map(point).collect()
 }
 
-/// Returns a rate with few digits: 0.25, 3.5, 114.
-fn format_rate(number: f64) -> String {
-    match number {
-        fast if fast >= 10.0 => format!("{fast:.0}"),
-        slow => format_number(slow),
-    }
+/// Compares the submissions of the busiest minute with their limit.
+fn submit_rate(most: u64, limits: SubmitLimits) -> String {
+    let limit = limits.submits_per_minute.map_or_else(
+        || "there is no limit".to_owned(),
+        |limit| format!("the limit is {} per minute (submits)", format_number(limit)),
+    );
+    format!("; at most {most} submitted in any minute, {limit}")
 }
 
 fn render_time_plot(timeline: &RunTimeline) -> Option<RunPlot> {
@@ -296,6 +306,30 @@ mod tests {
             jobs.sort_by_key(|job| job.submitted_at);
             RunTimeline { run: None, started_at: at(0), ended_at: at(length), jobs }
         })
+    }
+
+    #[test]
+    fn a_rate_is_counted_over_real_minutes_and_left_out_of_a_shorter_run() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        let job = |seconds| JobTiming {
+            position: 0,
+            submitted_at: at(seconds),
+            rendered_at: None,
+            done_at: None,
+        };
+        let caption = |length, submitted: &[i64]| {
+            let jobs = submitted.iter().copied().map(job).collect();
+            let run = RunTimeline { run: None, started_at: at(0), ended_at: at(length), jobs };
+            let limits = SubmitLimits { in_flight: 4, submits_per_minute: Some(30.0) };
+            let plots = draw_plots(&run, limits, &TimeZone::UTC, &BTreeMap::new());
+            plots.into_iter().find(|plot| plot.title == "Progress").unwrap().caption
+        };
+        assert_eq!(caption(20, &[1, 2]), "2 submitted, 0 done.");
+        assert_eq!(
+            caption(200, &[1, 2, 62, 63, 64, 119]),
+            "6 submitted, 0 done; at most 4 submitted in any minute, the limit is 30 per minute \
+             (submits)."
+        );
     }
 
     proptest! {

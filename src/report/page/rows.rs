@@ -3,6 +3,7 @@
 //! Invariant: no cell can end the element around the JSON, and none becomes markup: the script
 //! inserts cells as text.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
@@ -33,7 +34,8 @@ pub(super) async fn write_rows(
 ) -> Result<(), ReportError> {
     let failed = |source| ReportError::Io { path: path.to_owned(), source };
     let headings = ledger.headings(page.batch.id).await?;
-    let head = json!({ "headings": headings, "videos": page.videos_folder, "length": millis_between(timeline.started_at, timeline.ended_at) });
+    let own_columns = own_columns(&page.variant_headings, &headings);
+    let head = json!({ "headings": headings, "own": own_columns, "videos": page.videos_folder, "length": millis_between(timeline.started_at, timeline.ended_at) });
     let head = head.to_string();
     let head = escape_json_for_html(&head);
     write!(out, "{},\"rows\":[", head.trim_end_matches('}')).map_err(failed)?;
@@ -56,7 +58,9 @@ pub(super) async fn write_rows(
         written += 1;
         let found = timings.binary_search_by_key(&row.position, |timing| timing.position);
         let timing = found.ok().filter(|_| row.state.is_some()).map(|index| timings[index]);
-        let entry = row_data(&row, timing, timeline.started_at).to_string();
+        let own = row.variant.as_ref().and_then(|variant| own_columns.get(variant));
+        let cells = clipped_cells(&row, own.map_or(&[], Vec::as_slice));
+        let entry = row_data(&row, cells, timing, timeline.started_at).to_string();
         write!(out, "{comma}\n{}", escape_json_for_html(&entry)).map_err(failed)?;
     }
     write!(out, "],\"left_out\":{omitted}}}").map_err(failed)
@@ -79,7 +83,12 @@ fn is_attention_needed(row: &JobRow) -> bool {
 
 /// Row, key, state, version, attempts, length, credits, message, file, project, cells, timing, variant:
 /// the script relies on this order.
-fn row_data(row: &JobRow, timing: Option<JobTiming>, start: Timestamp) -> Value {
+fn row_data(
+    row: &JobRow,
+    cells: Vec<Vec<String>>,
+    timing: Option<JobTiming>,
+    start: Timestamp,
+) -> Value {
     let state = match row.state {
         Some(JobState::Rendering) if row.stalled => "stalled",
         Some(_) | None => row.status().as_str(),
@@ -105,20 +114,52 @@ fn row_data(row: &JobRow, timing: Option<JobTiming>, start: Timestamp) -> Value 
         message.map(|message| truncate(message, MESSAGE_CHARS_MAX)),
         row.video_file,
         row.project_id,
-        clipped_cells(row),
+        cells,
         timing,
         row.variant,
     ])
 }
 
-/// Returns the truncated cells of each row of the video.
-fn clipped_cells(row: &JobRow) -> Vec<Vec<String>> {
-    let all: Vec<Vec<String>> = serde_json::from_str(&row.cells).unwrap_or_default();
+/// Returns the columns that each variant has of its own, in the order of its headings.
+fn own_columns(
+    variants: &BTreeMap<String, Vec<String>>,
+    headings: &[String],
+) -> BTreeMap<String, Vec<usize>> {
+    let same = |one: &str, other: &str| one.trim().to_lowercase() == other.trim().to_lowercase();
+    let column = |own: &String| headings.iter().position(|heading| same(heading, own));
+    let columns = |own: &Vec<String>| own.iter().filter_map(column).collect();
+    variants.iter().map(|(name, own)| (name.clone(), columns(own))).collect()
+}
+
+/// Returns the truncated cells of each row of the video. Those of its own variant, such as its
+/// script, are kept if the others are too long.
+fn clipped_cells(row: &JobRow, own: &[usize]) -> Vec<Vec<String>> {
+    let mut all: Vec<Vec<String>> = serde_json::from_str(&row.cells).unwrap_or_default();
     let mut left = ROW_CHARS_MAX;
-    let mut take = |cell: String| {
-        let cell = truncate(&cell, CELL_CHARS_MAX.min(left));
-        left = left.saturating_sub(cell.chars().count());
-        cell
-    };
-    all.into_iter().map(|cells| cells.into_iter().map(&mut take).collect()).collect()
+    for is_own in [true, false] {
+        for cells in &mut all {
+            let cells = cells.iter_mut().enumerate();
+            for (_, cell) in cells.filter(|(column, _)| own.contains(column) == is_own) {
+                *cell = truncate(cell, CELL_CHARS_MAX.min(left));
+                left = left.saturating_sub(cell.chars().count());
+            }
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_columns_of_a_variant_are_found_by_its_headings() {
+        let headings = ["Key", "Sprechertext", "Narration "].map(str::to_owned);
+        let variants = BTreeMap::from([
+            ("de".to_owned(), vec!["sprechertext".to_owned()]),
+            ("en".to_owned(), vec!["Narration".to_owned(), "Gone".to_owned()]),
+        ]);
+        let own = own_columns(&variants, &headings);
+        assert_eq!((&own["de"], &own["en"]), (&vec![1], &vec![2]));
+    }
 }

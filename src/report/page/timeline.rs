@@ -12,6 +12,8 @@ use crate::text::time_format::elapsed;
 
 /// Jobs kept for the plots; of a larger run the first ones are drawn.
 const TIMELINE_JOBS_MAX: usize = 200_000;
+/// The time over which the limit on submissions counts.
+const MINUTE: Duration = Duration::from_secs(60);
 /// Timings read at once.
 const TIMINGS_PER_PAGE: u32 = 1000;
 
@@ -69,6 +71,21 @@ impl RunTimeline {
     /// Returns the time from the start of the run to its end or its last sign of life.
     pub(super) fn duration(&self) -> Duration {
         elapsed(self.started_at, self.ended_at)
+    }
+
+    /// Returns the most submissions within any minute; `None` for a shorter run.
+    pub(super) fn most_submitted_in_a_minute(&self) -> Option<u64> {
+        if self.duration() < MINUTE {
+            return None;
+        }
+        let mut first = 0;
+        let counts = self.jobs.iter().enumerate().map(|(index, job)| {
+            while elapsed(self.jobs[first].submitted_at, job.submitted_at) >= MINUTE {
+                first += 1;
+            }
+            (index - first + 1) as u64
+        });
+        counts.max()
     }
 
     /// Returns the render times of the finished renders.

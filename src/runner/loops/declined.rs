@@ -86,6 +86,10 @@ pub(in crate::runner) async fn retry_unpaid<S: StudioApi>(
         }
     };
     run.record(claim.job, claim.submission, update).await?;
+    let message = match cause {
+        FailureCause::Unknown => format!("{message}; the request was free"),
+        FailureCause::NotSent | FailureCause::Refused | FailureCause::RenderFailed => message,
+    };
     run.observer.notify(RunEvent::Retry { key: claim.key.clone(), message, due_at });
     Ok(())
 }

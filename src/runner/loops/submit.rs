@@ -17,7 +17,7 @@ use crate::ledger::{ClaimedSubmission, JobUpdate, LedgerError, RecheckReason};
 use crate::runner::callbacks::{has_working_callbacks, webhook_url};
 use crate::runner::claims::{claim_paid, lock_claims, next_paid_due};
 use crate::runner::context::RunContext;
-use crate::runner::event::RunEvent;
+use crate::runner::event::{DECLINED_PREFIX, RunEvent};
 use crate::runner::limits::account_limits::WaitingIntents;
 use crate::runner::limits::circuit_breaker::{CircuitKind, FailureCause};
 use crate::runner::limits::halt::Halt;
@@ -242,7 +242,7 @@ async fn record_declined<S: StudioApi>(
     let due_at = run.timestamp_after(run.settings.limits.confirm_after);
     let update = JobUpdate::Declined { due_at, recheck, message: message.clone() };
     run.record(claim.job, claim.submission, update).await?;
-    let message = format!("declined, and checked before that is believed: {message}");
+    let message = format!("{DECLINED_PREFIX}{message}");
     run.observer.notify(RunEvent::Retry { key: claim.key.clone(), message, due_at });
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `report.html`: what the page shows beside the rows of the ledger, and where it finds its videos.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
@@ -7,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::batch;
-use crate::batch::{BatchLimits, Rate};
+use crate::batch::{Batch, BatchLimits, Rate};
 use crate::ledger::{Ledger, SpendingTotals, StoredBatch};
 use crate::report;
 use crate::report::{BatchRecord, ReportError, ReportPage, RunPlot, SubmitLimits};
@@ -35,10 +36,13 @@ impl<'p> PageContext<'p> {
     }
 
     fn report_page(&self, videos_folder: &'p str, time_zone: &'p TimeZone) -> ReportPage<'p> {
+        let settings = stored_settings(self.batch);
+        let limits = settings.as_ref().map(|batch| batch.limits.clone()).unwrap_or_default();
         ReportPage {
             batch: self.batch,
             status: self.status,
-            limits: submit_limits(&stored_limits(self.batch)),
+            limits: submit_limits(&limits),
+            variant_headings: settings.map(variant_headings).unwrap_or_default(),
             videos_folder,
             rehearsal: self.is_rehearsal,
             now: self.now,
@@ -122,10 +126,15 @@ fn submit_limits(limits: &BatchLimits) -> SubmitLimits {
     SubmitLimits { in_flight: limits.in_flight.get(), submits_per_minute }
 }
 
-/// Returns the limits of the stored batch file. A file of an earlier version may no longer parse.
-fn stored_limits(batch: &StoredBatch) -> BatchLimits {
-    let parsed = batch::parse(Path::new(&batch.file), batch.source.clone());
-    parsed.map(|batch| batch.limits).unwrap_or_default()
+/// Returns the stored batch file. One of an earlier version may no longer parse.
+fn stored_settings(batch: &StoredBatch) -> Option<Batch> {
+    batch::parse(Path::new(&batch.file), batch.source.clone()).ok()
+}
+
+/// Returns the headings that each variant has of its own, by its name.
+fn variant_headings(batch: Batch) -> BTreeMap<String, Vec<String>> {
+    let variants = batch.variants.into_iter();
+    variants.map(|variant| (variant.name, variant.columns.into_values().collect())).collect()
 }
 
 /// Returns the path from one folder to another, with slashes; empty if they are the same.

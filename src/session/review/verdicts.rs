@@ -9,7 +9,7 @@ use crate::ledger::{
 };
 use crate::runner;
 use crate::session::error::CommandError;
-use crate::session::job_key::find_job_key;
+use crate::session::job_key::{find_job_key, find_row_keys};
 use crate::text::strip_control;
 
 /// Characters of a reason, or of a reviewer's name.
@@ -54,7 +54,7 @@ pub(crate) async fn record_verdicts(
 ) -> Result<Vec<(VerdictKind, ReviewItem)>, CommandError> {
     let (mut decided, mut verdicts, mut problems) = (Vec::new(), Vec::new(), Vec::new());
     for VerdictRequest { kind, keys, reason } in requests {
-        for key in keys {
+        for key in keys_of_rows(ledger, stored, keys).await {
             match find_video(ledger, stored, &key).await? {
                 Ok(item)
                     if decided.iter().any(|(_, other): &(_, ReviewItem)| other.key == item.key) =>
@@ -94,6 +94,16 @@ fn new_verdict(kind: VerdictKind, item: &ReviewItem, reason: Option<String>) -> 
         kind,
         reason,
     }
+}
+
+/// Returns the keys with those of all variants of a row in place of its own. One that cannot be found is
+/// kept: the search for its video says why.
+async fn keys_of_rows(ledger: &Ledger, stored: &StoredBatch, parts: Vec<String>) -> Vec<String> {
+    let mut keys = Vec::with_capacity(parts.len());
+    for part in parts {
+        keys.extend(find_row_keys(ledger, stored, &part).await.unwrap_or_else(|_| vec![part]));
+    }
+    keys
 }
 
 /// Returns the finished video of a key, or why it cannot be decided on.

@@ -52,7 +52,7 @@ async fn a_changed_template_stops_the_run_until_the_changes_are_accepted() {
       row 4 k002: the template changed; paid for before, rendered again
       row 5 k003: the template changed; paid for before, rendered again
       row 6 k004: the template changed; paid for before, rendered again
-    2 s of speech, takes 60 s to 10 min, about 5 credits
+    2 s of speech; rendering takes 60 s to 10 min; about 5 credits
     ");
     let capped = office.run(&["run", "b.toml", "--accept-changes", "--limit", "1"]);
     assert_eq!((capped.code, office.sandbox.render_count()), (Some(8), 6), "{capped:?}");
@@ -159,7 +159,7 @@ async fn a_plan_lists_rows_by_key_with_their_reasons() {
       row 4 c: skipped, `Status` is `TRUE`; its video is kept
       row 5 e: skipped, `Status` is `x`
       row 6 f: new
-    1 s of speech, takes 60 s to 10 min, about 2 credits
+    1 s of speech; rendering takes 60 s to 10 min; about 2 credits
     ");
 }
 

@@ -81,7 +81,7 @@ async fn a_run_of_a_paused_batch_downloads_but_spends_nothing() {
     paused: renders in progress are still downloaded; nothing new is submitted until `callsheet unpause promo`
     the batch is paused
     Next: callsheet unpause promo
-          submits the remaining videos again
+          then run the batch again: a run submits the remaining videos
     ");
     assert_eq!(office.sandbox.render_count(), renders);
     let done = job_counts(&office)["counts"]["done"].as_u64().unwrap();

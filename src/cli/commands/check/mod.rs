@@ -66,7 +66,7 @@ JSON fields: callsheet help json check
 Example:
   callsheet check jobs/spring.toml")]
 pub(crate) struct CheckArgs {
-    /// Batch file or name
+    /// Batch name or file
     #[arg(value_parser = batch_file_parser())]
     batch: Option<PathBuf>,
     /// Send no request to AI Studios

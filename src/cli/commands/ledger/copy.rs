@@ -1,4 +1,4 @@
-//! `callsheet ledger copy --to ADDRESS`: moves the ledger to a server, or back to a file.
+//! `callsheet ledger copy --to ADDRESS`: moves the ledger to a server, or to another file.
 //!
 //! `session::maintenance::ledger_transfer` does the work; this prints the result and the next step.
 
@@ -59,6 +59,16 @@ pub(crate) async fn copy_ledger(
     printer.status(&format!(
         "`{from}` is not used any more. Back again: callsheet --ledger {to} ledger copy --to NEW.db"
     ));
-    printer.status(&format!("Next: export CALLSHEET_LEDGER='{to}'"));
+    printer.status(&format!("Next: export CALLSHEET_LEDGER='{}'", valid_in_every_folder(to)));
     Ok(ExitReason::Done)
+}
+
+/// Returns the address as a variable needs it: it is read in other folders as well.
+fn valid_in_every_folder(address: &LedgerAddress) -> String {
+    match address {
+        LedgerAddress::File(path) => {
+            std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string()
+        }
+        LedgerAddress::Server(_) => address.to_string(),
+    }
 }

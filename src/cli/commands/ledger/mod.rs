@@ -50,7 +50,7 @@ enum LedgerCommand {
     Prune(PruneArgs),
     /// Export the whole ledger, also during a run
     Export(LedgerExportArgs),
-    /// Move the ledger to a server, or back to a file
+    /// Move the ledger to a server, or to another file
     Copy(LedgerCopyArgs),
     /// Search AI Studios for what a restored ledger lacks
     CatchUp(LedgerCatchUpArgs),

@@ -73,6 +73,7 @@ pub(super) async fn write_batch(
         template: &path_beside_batch(&template.path),
     });
     print_proposal(&proposal, &preview, printer);
+    print_default_language(&proposal, &template, printer);
     template.write(printer)?;
     write_new_file(&batch_path, &text)?;
     printer.status(&format!("Created {batch_file}, a batch file that you can change"));
@@ -332,6 +333,26 @@ fn print_sheet_line(proposal: &SetupProposal, preview: &SheetPreview, printer: &
         worksheet.unwrap_or_default(),
         proposal.heading_row
     ));
+}
+
+/// The name of the language in a template.
+const LANGUAGE_NAME: &str = "language";
+
+/// Prints the language of all videos if nothing in the sheet names one.
+fn print_default_language(proposal: &SetupProposal, template: &NewTemplate, printer: &Printer) {
+    let draft = &proposal.draft;
+    let uses_language =
+        template.template.optional_columns().iter().any(|name| name == LANGUAGE_NAME);
+    let is_named = proposal.used_columns.contains_key(LANGUAGE_NAME) || !draft.variants.is_empty();
+    if !uses_language || is_named {
+        return;
+    }
+    match draft.defaults.get(LANGUAGE_NAME) {
+        Some(language) => printer.status(&format!("Language: {language}")),
+        None => printer.status(
+            "Language: en (default, no column names one); for German scripts: --set language=de",
+        ),
+    }
 }
 
 /// Prints what was found in the sheet.

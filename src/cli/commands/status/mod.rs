@@ -160,17 +160,18 @@ async fn print_batch_status(
     only: Option<BatchId>,
     printer: &Printer,
 ) -> Result<(), CommandError> {
-    printer.print_result(&format!("\n{}: {}", status.batch.name, describe_last_run(status)));
+    let last_run = format!("\n{}: {}", status.batch.name, describe_last_run(status));
+    printer.print_sentences(&last_run);
     for line in remarks(status) {
-        printer.print_result(&format!("  {line}"));
+        printer.print_sentences(&format!("  {line}"));
     }
     if only.is_none() {
         return Ok(());
     }
     for group in &status.attention_groups {
         printer.print_result("");
-        printer
-            .print_result(&describe_group(group, ledger, status.batch.id, &status.commands).await?);
+        let group = describe_group(group, ledger, status.batch.id, &status.commands).await?;
+        printer.print_sentences(&group);
     }
     let failed = |group: &&AttentionGroup| group.state == RowStatus::State(JobState::Failed);
     if status.attention_groups.iter().filter(failed).count() > 1 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::aistudios::StudioApi;
 use crate::ledger::{DueJob, JobState, JobUpdate, LedgerError, RecheckReason, Transition};
-use crate::runner::event::RunEvent;
+use crate::runner::event::{CONFIRMED_PREFIX, RunEvent};
 use crate::runner::evidence::project_index::ProjectIndex;
 use crate::runner::evidence::recheck::{RecheckContext, RecheckVerdict, judge_recheck};
 use crate::runner::evidence::{Observation, SubmissionEvidence};
@@ -88,7 +88,13 @@ impl<S: StudioApi> Reconciler<S> {
         let key = due.key.clone();
         self.run.observer.notify(match recorded.state {
             JobState::Failed => RunEvent::Failed { key, message },
-            _ => RunEvent::Retry { key, message, due_at: self.run.clock.now() },
+            _ => {
+                let message = match due.decline {
+                    Some(_) => format!("{CONFIRMED_PREFIX}{message}"),
+                    None => message,
+                };
+                RunEvent::Retry { key, message, due_at: self.run.clock.now() }
+            }
         });
         Ok(())
     }
