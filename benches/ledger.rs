@@ -150,7 +150,6 @@ async fn begin_run(ledger: &Ledger, batch: BatchId) -> BatchLease {
 fn capacity(at_once: u32) -> Capacity {
     Capacity {
         in_flight_max: u32::MAX,
-        unanswered_ignored: 0,
         canary_count: 0,
         sample_count: 0,
         per_run_max: None,

@@ -51,7 +51,6 @@ fn claim_capacity<S: StudioApi>(run: &RunContext<S>, claim_max: u32) -> Capacity
     let (limits, options) = (&run.settings.limits, &run.options);
     Capacity {
         in_flight_max: limits.in_flight.get(),
-        unanswered_ignored: unanswered_ignored(run),
         canary_count: if options.canary { limits.canary } else { 0 },
         sample_count: if run.settings.sample { limits.canary } else { 0 },
         per_run_max: per_run_max(run),
@@ -65,15 +64,6 @@ fn claim_capacity<S: StudioApi>(run: &RunContext<S>, claim_max: u32) -> Capacity
 /// Returns the most videos that this run may submit, if there is a limit.
 pub(super) fn per_run_max<S: StudioApi>(run: &RunContext<S>) -> Option<u32> {
     run.options.limit.into_iter().chain(run.settings.limits.max_videos).min()
-}
-
-/// Returns how many requests without a response take no place: those that only the operator can
-/// settle, which would otherwise hold the batch for good, or all if this run does not wait for them.
-fn unanswered_ignored<S: StudioApi>(run: &RunContext<S>) -> u32 {
-    if !run.options.wait {
-        return u32::MAX;
-    }
-    u32::try_from(run.progress.jobs_for_operator().len()).unwrap_or(u32::MAX)
 }
 
 fn credit_caps<S: StudioApi>(run: &RunContext<S>) -> Option<CreditCaps> {

@@ -10,12 +10,8 @@ use crate::ledger::write::webhook::WebhookSecret;
 /// The limits for one claim.
 #[derive(Clone, Debug)]
 pub struct Capacity {
-    /// Renders in flight at the same time, including requests being submitted and those without a
-    /// response, which may be rendering.
+    /// Renders in flight at the same time, including requests being submitted.
     pub in_flight_max: u32,
-    /// Requests without a response that take no place of `in_flight_max`, because this run will not
-    /// settle them.
-    pub unanswered_ignored: u32,
     /// Videos that must be verified before more than that many may be in flight; 0 for no canary.
     pub canary_count: u32,
     /// Videos that have to be approved before more than that many are made; 0 for no sample gate.
@@ -73,8 +69,6 @@ pub(in crate::ledger) struct CapacityCounts {
     pub(in crate::ledger) submitted: i64,
     pub(in crate::ledger) under_way: i64,
     pub(in crate::ledger) unverified: i64,
-    /// Paid requests without a response: they may be rendering.
-    pub(in crate::ledger) unanswered: i64,
     pub(in crate::ledger) drafted: i64,
     /// Read only where a draft counts for a cap of the run.
     #[sqlx(skip)]
@@ -109,12 +103,7 @@ impl Capacity {
                 least = (available.max(0), block);
             }
         };
-        let in_flight_max = i64::from(self.in_flight_max);
-        // One place is always left: other renders supply the evidence that settles the unanswered ones.
-        let unanswered = counted.unanswered - i64::from(self.unanswered_ignored);
-        let unanswered = unanswered.min(in_flight_max - 1).max(0);
-        let free = in_flight_max + lead - taken - unanswered;
-        cap(free, ClaimBlock::InFlight);
+        cap(i64::from(self.in_flight_max) + lead - taken, ClaimBlock::InFlight);
         let canary = i64::from(self.canary_count);
         if counted.canary_done < canary {
             cap(canary - counted.canary_done - taken - counted.unverified, ClaimBlock::Canary);

@@ -255,29 +255,6 @@ async fn drafts_that_this_run_will_not_export_do_not_hold_back_those_that_it_wil
     assert_eq!(keys, ["k3"]);
 }
 
-#[tokio::test]
-async fn a_paid_request_without_a_response_takes_a_place_of_in_flight_but_never_the_last_one() {
-    let test = TestLedger::new().await;
-    let rows: Vec<_> = (0..4).map(|n| row(n, &format!("k{n}"), "x")).collect();
-    let (batch, _) = test.plan(&rows).await;
-    let lease = test.run(batch).await;
-    let two = || Capacity { in_flight_max: 2, ..capacity() };
-    let claim = async |room| {
-        let claimed = lease.claim_paid(SubmissionMode::OneStep, room, NOW).await;
-        claimed.unwrap()
-    };
-    let lost = || JobUpdate::Uncertain { due_at: NOW, message: "reset".to_owned() };
-    let first = claim(Capacity { claim_max: 1, ..two() }).await.submissions.remove(0);
-    record(&lease, &first, lost()).await;
-    let second = claim(two()).await;
-    assert_eq!((second.submissions.len(), second.block), (1, ClaimBlock::InFlight));
-    record(&lease, &second.submissions[0], lost()).await;
-    let third = claim(two()).await;
-    assert_eq!(third.submissions.len(), 1, "both wait for evidence, which others supply");
-    let ignored = claim(Capacity { unanswered_ignored: 2, ..two() }).await;
-    assert_eq!(ignored.submissions.len(), 1, "this run settles neither of them");
-}
-
 /// Found by the simulation: the whole batch waited for a removed row.
 #[tokio::test]
 async fn uncertain_canary_of_a_removed_row_blocks_no_other_row() {

@@ -162,7 +162,6 @@ async fn open_ledger(dir: &TempDir) -> Ledger {
 fn capacity() -> Capacity {
     Capacity {
         in_flight_max: 10,
-        unanswered_ignored: 0,
         canary_count: 0,
         sample_count: 0,
         per_run_max: None,

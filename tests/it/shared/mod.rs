@@ -73,7 +73,6 @@ impl SharedLedger {
 async fn claim_one(lease: &BatchLease) -> Result<ClaimOutcome, LedgerError> {
     let capacity = Capacity {
         in_flight_max: 100,
-        unanswered_ignored: 0,
         canary_count: 0,
         sample_count: 0,
         per_run_max: None,

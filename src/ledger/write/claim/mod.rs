@@ -84,8 +84,6 @@ static COUNT_CAPACITY: Statement = Statement::new(
         (select cast(coalesce(sum(jobs), 0) as bigint) from tally
          where batch_id = b.id and in_sheet = true and state in ('uncertain', 'fetching')
         ) as unverified,
-        (select count(*) from job j {by job_due} join submission s on s.id = j.submission_id
-         where j.batch_id = b.id and j.state = 'uncertain' and s.recheck is null) as unanswered,
         (select count(*) from job {by job_due}
          where batch_id = b.id and state = 'ready' and drafted > 0) as drafted
     from batch b join run r on r.batch_id = b.id and r.id = $2 and r.ended_at is null

@@ -396,8 +396,6 @@ impl<S: StudioApi> Reconciler<S> {
 
     fn leave_to_operator(&self, job: JobId) {
         self.run.progress.jobs_for_operator().insert(job);
-        // It no longer takes a place of `in_flight`.
-        self.run.wakeups.wake_submitting();
         self.run.wakeups.run_end.notify_one();
     }
 
