@@ -59,9 +59,9 @@ impl PlanProblem {
             column.map(|index| SheetColumn { index, heading: headings.get(index).cloned() });
         let message = match &column {
             None => problem.headline(),
-            Some(column) => {
+            Some(_) => {
                 let origin = problem.location.origin().map(|origin| format!(" ({origin})"));
-                format!("{column}: {}{}", problem.message, origin.unwrap_or_default())
+                format!("{}{}", problem.message, origin.unwrap_or_default())
             }
         };
         Self {
@@ -142,8 +142,10 @@ impl PlanProblem {
     /// Returns the message with the column of a cell, for a report that has the row already.
     pub fn message_in_row(&self) -> String {
         match (self.source, &self.column) {
-            (PlanProblemSource::Cell, Some(column)) => format!("{column}: {}", self.message),
-            (_, _) => self.message.clone(),
+            (PlanProblemSource::Cell | PlanProblemSource::Template, Some(column)) => {
+                format!("{column}: {}", self.message)
+            }
+            (PlanProblemSource::Sheet, Some(_)) | (_, None) => self.message.clone(),
         }
     }
 
@@ -230,10 +232,7 @@ fn list_rows(rows: &[u64], all: u64) -> String {
 impl fmt::Display for PlanProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.source, self.row) {
-            (PlanProblemSource::Template, Some(_)) => {
-                write!(f, "{}: {}", self.describe_rows(), self.message)?;
-            }
-            (PlanProblemSource::Cell, _) => {
+            (PlanProblemSource::Template, Some(_)) | (PlanProblemSource::Cell, _) => {
                 let column = self.column.as_ref().map(|column| format!(", {column}"));
                 let column = column.unwrap_or_default();
                 write!(f, "{}{column}: {}", self.describe_rows(), self.message)?;

@@ -105,7 +105,11 @@ pub(super) fn variant_mappings(
         }
         columns.values.extend(inputs::canonical_values(&variant.values));
         let needs = variant.needs.clone();
-        for name in needs.iter().filter(|name| columns.name_text(name, &[]).is_none()) {
+        // A name whose column is missing was reported with that column.
+        let is_open = |name: &&String| {
+            columns.name_text(name, &[]).is_none() && !variant.columns.contains_key(*name)
+        };
+        for name in needs.iter().filter(is_open) {
             if let Err(missing) = sheet.find_column(name) {
                 problems.push(missing.into_variant_problem(&variant.name));
             }

@@ -78,6 +78,7 @@ pub(super) fn detect_file_kind(
     }
     let signature = REJECTED_SIGNATURES.iter().find(|(start, _)| begins(start));
     let rejected = signature.map(|(_, what)| *what).or_else(|| text_kind(sample));
+    let rejected = rejected.or_else(|| is_binary(sample).then_some("binary data"));
     let Some(what) = rejected else { return Ok(SheetFileKind::Text) };
     let help = if is_link {
         "publish the sheet as CSV, and use that link: in Google Sheets, File → Share → Publish to web → \
@@ -88,6 +89,19 @@ pub(super) fn detect_file_kind(
         "in the spreadsheet, save it as \"CSV UTF-8\" or as XLSX"
     };
     Err(SheetProblem::for_sheet(format!("the sheet is {what}, not CSV"), help))
+}
+
+/// Returns whether one byte in twenty is a control character that texts do not contain. Text in UTF-16
+/// may have any byte; it begins with a mark, or has zeros.
+fn is_binary(sample: &[u8]) -> bool {
+    let sample = &sample[..sample.len().min(SEARCHED_BYTES)];
+    let is_utf16 = sample.starts_with(b"\xff\xfe") || sample.starts_with(b"\xfe\xff");
+    let count =
+        |is_counted: fn(u8) -> bool| sample.iter().filter(|byte| is_counted(**byte)).count();
+    let zeros = count(|byte| byte == 0);
+    // Escapes switch the characters of ISO-2022 texts.
+    let controls = count(|byte| matches!(byte, 0x01..=0x08 | 0x0e..=0x19 | 0x1c..=0x1f));
+    !is_utf16 && zeros * 20 < sample.len() && controls * 20 > sample.len()
 }
 
 /// Returns the kind of a text that is not CSV.
@@ -155,6 +169,22 @@ fn is_json_key(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_of_no_text_are_no_csv_in_an_unknown_encoding() {
+        let mut random = blake3::Hasher::new().finalize_xof();
+        let mut noise = vec![0; 3000];
+        random.fill(&mut noise);
+        let problem = detect_file_kind(&noise, false).unwrap_err();
+        assert_eq!(problem.message, "the sheet is binary data, not CSV");
+        let utf16: Vec<u8> =
+            "id,短い文\r\n1,声".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let marked = [&b"\xff\xfe"[..], &utf16].concat();
+        let japanese = b"id,text\r\n1,\x1b$B@<$NF|\x1b(B\r\n";
+        for text in [&utf16[..], &marked, japanese, b"id,text\r\n\x1a"] {
+            assert_eq!(detect_file_kind(text, false).unwrap(), SheetFileKind::Text, "{text:?}");
+        }
+    }
 
     #[test]
     fn kinds_are_recognized_by_content() {

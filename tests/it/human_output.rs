@@ -239,7 +239,7 @@ async fn a_missing_batch_of_a_rehearsal_is_hinted_at() {
     };
     insta::assert_snapshot!(read_all(), @"
     no runs yet; the first run creates the ledger `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
-    Next (free): callsheet run jobs/NAME.toml --sandbox
+    Next (free): callsheet status --sandbox
     error: there is no ledger `callsheet.db` yet: `callsheet run jobs/NAME.toml` creates it; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: there is no ledger `callsheet.db` yet: `callsheet run jobs/NAME.toml` creates it; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: there is no ledger `callsheet.db` to resume from; rehearsals are in `callsheet-sandbox.db`: add --sandbox
@@ -247,7 +247,8 @@ async fn a_missing_batch_of_a_rehearsal_is_hinted_at() {
     ");
     assert_eq!(cli.run(&["plan", "b.toml", "--offline"]).code, Some(0));
     insta::assert_snapshot!(read_all(), @"
-    no batches yet; rehearsals are in `callsheet-sandbox.db`: add --sandbox. Next: callsheet run jobs/NAME.toml
+    no batches yet; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    Next (free): callsheet status --sandbox
     error: no batch `promo` in this ledger (it holds none yet); rehearsals are in `callsheet-sandbox.db`: add --sandbox
     No runs yet; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: this ledger has no batch yet: use `callsheet run`; rehearsals are in `callsheet-sandbox.db`: add --sandbox

@@ -195,8 +195,14 @@ pub(super) fn check_url(
         }
         UrlForm::LocalPath => {
             findings
-                .add_problem(pointer, "a local path, which AI Studios cannot reach")
-                .set_help("upload the file and use its https URL");
+                .add_problem(
+                    pointer,
+                    format!(
+                        "`{}` is on this computer, where AI Studios cannot reach it",
+                        truncate_quoted(url)
+                    ),
+                )
+                .set_help("upload the file, and write its https address");
             return;
         }
         UrlForm::WithoutScheme => {

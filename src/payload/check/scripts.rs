@@ -192,7 +192,7 @@ fn check_script(
 
 const EMPTY_SCRIPT: &str = "the script is empty";
 const EMPTY_SCRIPT_HELP: &str =
-    "fill in the cell; for a scene without speech set `\"isDelete\": true` on the avatar";
+    "fill in the cell; in the template, an avatar without speech has `\"isDelete\": true`";
 
 fn check_script_text(
     text: Option<&JsonView<'_>>,

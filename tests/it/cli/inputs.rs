@@ -159,9 +159,9 @@ async fn invalid_rows_are_reported_together_and_can_be_skipped() {
     office.write("t.json.hbs", &template);
     office.write("s.csv", "key,script,speed\na,One,1\nb,Two,fast\nc,Three,2\nd,Four,\n");
     insta::assert_snapshot!(refusal_message(&office), @"
-    error: row 3: column C `speed`: `fast` is not a number (template line 4)
+    error: row 3, column C `speed`: `fast` is not a number (template line 4)
       help: write digits, with a point before decimals, such as `1.5`
-    error: row 5: column C `speed`: the cell is empty and must be a number (template line 4)
+    error: row 5, column C `speed`: the cell is empty and must be a number (template line 4)
       help: fill it in, or write `{{number (default column 0)}}`
     2 problems in the sheet `s.csv`. Nothing was spent
     fix the rows, or run with --skip-invalid to skip them

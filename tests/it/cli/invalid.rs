@@ -146,8 +146,8 @@ async fn a_problem_in_a_group_is_reported_for_its_row() {
     assert_eq!(ended.code, Some(4), "{ended:?}");
     let lines = ended.stderr.lines().filter(|line| line.contains("row "));
     insta::assert_snapshot!(lines.map(str::trim).collect::<Vec<_>>().join("\n"), @"
-    error: row 4 and 2 more: column B `script`: the script is empty (template line 4)
-    error: row 5: column C `lay`: `x` is not a number (template line 6)
+    error: row 4 and 2 more, column B `script`: the script is empty (template line 4)
+    error: row 5, column C `lay`: `x` is not a number (template line 6)
     ");
     insta::assert_snapshot!(run_and_list_report(&office, "results.csv"), @"
     3 videos: 3 invalid
@@ -191,11 +191,11 @@ async fn an_empty_cell_of_a_list_or_a_variant_is_reported_with_its_column() {
     office.write("t.json.hbs", &template.replace(script, &each));
     refused("key,script_1,note,script_2,script_3\na,One,n,Two,\nb,One,n,,Three\nc,,,Two,Three\n");
     insta::assert_snapshot!(told.join("\n"), @"
-    error: row 3: column B `Script KO`: the script is empty (template line 4)
+    error: row 3, column B `Script KO`: the script is empty (template line 4)
     1 problem in the sheet `s.csv`. Nothing was spent
     --
-    error: row 3: column D `script_2`: the script is empty (template line 4)
-    error: row 4: column B `script_1`: the script is empty (template line 4)
+    error: row 3, column D `script_2`: the script is empty (template line 4)
+    error: row 4, column B `script_1`: the script is empty (template line 4)
     2 problems in the sheet `s.csv`. Nothing was spent
     --
     ");

@@ -44,7 +44,8 @@ async fn sheet_of_a_campaign_becomes_a_batch_that_plans_and_runs_without_an_edit
     Created templates/presenter.json.hbs
     Created jobs/spring-campaign.toml, a batch file that you can change
     Next:
-    Then rehearse it, free and without an account: callsheet run jobs/spring-campaign.toml --sandbox
+    Then rehearse it, free and without an account:
+    callsheet run jobs/spring-campaign.toml --sandbox
     ");
     assert_eq!(created.stdout, "callsheet plan jobs/spring-campaign.toml\n");
     insta::assert_snapshot!("batch-file", read(&office, "jobs/spring-campaign.toml"));

@@ -95,9 +95,9 @@ async fn a_problem_in_a_partial_is_shown_in_its_own_file() {
         &partial.replace("\"layer\": 1", "\"layer\": {{number script}}"),
     );
     insta::assert_snapshot!(refusal_message(&office), @"
-    error: row 2: column B `script`: `Hello 0` is not a number (`partials/avatar.json.hbs` line 1)
+    error: row 2, column B `script`: `Hello 0` is not a number (`partials/avatar.json.hbs` line 1)
       help: write digits, with a point before decimals, such as `1.5`
-    error: row 3: column B `script`: `Hello 1` is not a number (`partials/avatar.json.hbs` line 1)
+    error: row 3, column B `script`: `Hello 1` is not a number (`partials/avatar.json.hbs` line 1)
       help: write digits, with a point before decimals, such as `1.5`
     2 problems in the sheet `s.csv`. Nothing was spent
     fix the rows, or run with --skip-invalid to skip them
@@ -281,8 +281,8 @@ async fn a_problem_of_the_payload_points_to_template_and_cell() {
     office.write("t.json.hbs", &template);
     office.write("s.csv", "key,way,script\na,landscape,\nb,portrai,Hello\nc,portrai,Hello\n");
     insta::assert_snapshot!(refusal_message(&office), @r#"
-    error: row 2: column C `script`: the script is empty (template line 5)
-      help: fill in the cell; for a scene without speech set `"isDelete": true` on the avatar
+    error: row 2, column C `script`: the script is empty (template line 5)
+      help: fill in the cell; in the template, an avatar without speech has `"isDelete": true`
       × row 3 and 1 more, column B `way`: `orientation` is `portrai`
        ╭─[t.json.hbs:2:18]
      1 │ {

@@ -150,12 +150,10 @@ async fn problems_of_variants_are_reported_before_any_request() {
     --
     error: there is no column `Script (JA)`, which the variant `ko` names
       help: the nearest: `Script (EN)`, `Script_KO`
-    error: there is no column `script`, which the variant `ko` names
-      help: the nearest: `Script (EN)`, `Script_KO`
-    2 problems in the sheet `s.csv`. Nothing was spent
+    1 problem in the sheet `s.csv`. Nothing was spent
     --
-    error: row 3: column C `Script_KO`: the script is empty (template line 4) (variant `ko`)
-      help: fill in the cell; for a scene without speech set `"isDelete": true` on the avatar
+    error: row 3, column C `Script_KO`: the script is empty (template line 4) (variant `ko`)
+      help: fill in the cell; in the template, an avatar without speech has `"isDelete": true`
     1 problem in the sheet `s.csv`. Nothing was spent
     fix the rows, or run with --skip-invalid to skip them
     --

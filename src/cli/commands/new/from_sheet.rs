@@ -72,15 +72,14 @@ pub(super) async fn write_batch(
         sheet: &named_sheet,
         template: &path_beside_batch(&template.path),
     });
-    print_proposal(&proposal, &preview, printer);
+    print_proposal(&proposal, printer);
     print_default_language(&proposal, &template, printer);
     template.write(printer)?;
     write_new_file(&batch_path, &text)?;
     printer.status(&format!("Created {batch_file}, a batch file that you can change"));
     print_next_step(printer, &format!("callsheet plan {batch_file}"));
-    printer.status(&format!(
-        "Then rehearse it, free and without an account: callsheet run {batch_file} --sandbox"
-    ));
+    printer.status("Then rehearse it, free and without an account:");
+    printer.status(&format!("callsheet run {batch_file} --sandbox"));
     Ok(())
 }
 
@@ -204,7 +203,12 @@ fn decide(
         };
         let open: Vec<&SetupQuestion> = proposal.questions.iter().filter(is_open).collect();
         match open.first() {
-            None => return Ok(proposal),
+            None => {
+                if is_first {
+                    print_sheet_line(&proposal, preview, printer);
+                }
+                return Ok(proposal);
+            }
             Some(question) if is_asking => {
                 if is_first {
                     print_sheet_line(&proposal, preview, printer);
@@ -356,9 +360,8 @@ fn print_default_language(proposal: &SetupProposal, template: &NewTemplate, prin
 }
 
 /// Prints what was found in the sheet.
-fn print_proposal(proposal: &SetupProposal, preview: &SheetPreview, printer: &Printer) {
+fn print_proposal(proposal: &SetupProposal, printer: &Printer) {
     let draft = &proposal.draft;
-    print_sheet_line(proposal, preview, printer);
     if !draft.key.is_empty() {
         printer.status(&format!("Key: {}", draft.key.join(" and ")));
     }

@@ -83,10 +83,8 @@ async fn execute(
         let batches: Vec<_> = statuses.iter().map(status_json).collect();
         printer.print_json(&json!({ "batches": batches }));
     } else if statuses.is_empty() {
-        let (arguments, hint) = (ledger_arguments(&location.options), &location.hint);
-        printer.print_result(&format!(
-            "no batches yet{hint}. Next: callsheet run jobs/NAME.toml{arguments}"
-        ));
+        printer.print_result(&format!("no batches yet{}", location.hint));
+        printer.status(&format!("Next (free): {}", first_command(&location)));
     } else {
         print_headlines(&statuses, only.is_some(), printer);
         for status in statuses.iter().filter(|_| only.is_some() || printer.is_verbose()) {
@@ -95,6 +93,17 @@ async fn execute(
     }
     ledger.close().await;
     Ok(ExitReason::Done)
+}
+
+/// Returns what can be done without a batch in the ledger, for free: look at the rehearsals, or rehearse.
+fn first_command(location: &LedgerLocation) -> String {
+    let rehearsal = LedgerOptions { is_rehearsal: true, ..location.options.clone() };
+    let arguments = ledger_arguments(&rehearsal);
+    let was_rehearsed = location.address.for_rehearsals().may_exist();
+    match was_rehearsed && !location.options.is_rehearsal {
+        true => format!("callsheet status{arguments}"),
+        false => format!("callsheet run jobs/NAME.toml{arguments}"),
+    }
 }
 
 async fn read_statuses(
@@ -147,9 +156,7 @@ fn print_no_ledger(location: &LedgerLocation, printer: &Printer) -> ExitReason {
             "no runs yet; the first run creates the ledger `{}`{}",
             location.address, location.hint
         ));
-        let rehearsal = LedgerOptions { is_rehearsal: true, ..location.options.clone() };
-        let arguments = ledger_arguments(&rehearsal);
-        printer.status(&format!("Next (free): callsheet run jobs/NAME.toml{arguments}"));
+        printer.status(&format!("Next (free): {}", first_command(location)));
     }
     ExitReason::Done
 }

@@ -56,7 +56,7 @@ fn list_findings(view: &GridView<'_>, class: &str, found: &[UploadFinding]) -> M
 /// Returns the part of a help that can be done here, where there is neither a batch file nor a template
 /// to edit.
 fn console_help(help: &str) -> Option<&str> {
-    let part = help.split_once("; for a scene without speech").map_or(help, |(part, _)| part);
+    let part = help.split_once("; in the template, ").map_or(help, |(part, _)| part);
     (!part.contains("batch file") && !part.contains("`columns`")).then_some(part)
 }
 
@@ -157,7 +157,7 @@ mod tests {
     fn help_names_nothing_that_the_browser_has_not() {
         for (help, shown) in [
             (
-                "fill in the cell; for a scene without speech set `\"isDelete\": true` on the avatar",
+                "fill in the cell; in the template, an avatar without speech has `\"isDelete\": true`",
                 Some("fill in the cell"),
             ),
             ("keep one of the two in the batch file", None),
