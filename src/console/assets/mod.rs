@@ -74,7 +74,7 @@ fn asset_response(file: AssetFile) -> Response {
     (StatusCode::OK, headers, without_comments(file.text)).into_response()
 }
 
-/// Returns a file without its comments and its indentation, which a browser needs not. A comment is a
+/// Returns a file without its comments and its indentation, which a browser does not need. A comment is a
 /// line of its own.
 fn without_comments(text: &str) -> String {
     let is_comment = |line: &&str| {

@@ -62,7 +62,9 @@ async fn wait_for(console: &TestConsole, state: &str, videos: u64) {
             let status = console.get_json("/batches/spring").await;
             let is_live =
                 status["runs"].as_array().unwrap().iter().any(|run| run["ended"].is_null());
-            if status["counts"][state] == videos && !is_live {
+            // The process of a run ends a moment after the run.
+            let page = console.get("/batches/spring").await.text();
+            if status["counts"][state] == videos && !is_live && !page.contains(">Running<") {
                 return;
             }
         }

@@ -204,9 +204,9 @@ fn pace(page: &PageRequest, status: &BatchStatus) -> String {
 /// Returns why the last run ended.
 fn stop_message(headline: &BatchHeadline) -> Markup {
     // The mark says that the batch is paused.
-    let is_told = headline.mark != HeadlineMark::Live && headline.message != "paused";
+    let is_shown = headline.mark != HeadlineMark::Live && headline.message != "paused";
     html! {
-        @if is_told && !headline.message.is_empty() {
+        @if is_shown && !headline.message.is_empty() {
             p .stop { (with_code(&headline.message)) @if let Some(at) = headline.at { span .muted { " · " (time(at)) } } }
         }
     }

@@ -60,12 +60,35 @@ fn stop_chip(stop: &RunStop) -> Markup {
     let (class, text) = match (stop.exit, stop.cause) {
         (0, _) => ("finished", "finished"),
         (_, StopCause::Interrupted | StopCause::Terminated) => ("", "stopped"),
-        (_, StopCause::Died) => ("attention", "broke off"),
+        (_, StopCause::Died) => ("attention", "ended without a result"),
         (_, StopCause::Paused | StopCause::WindowClosed | StopCause::Approval) => {
             ("waiting", "waits")
         }
         (_, StopCause::VideoLimit | StopCause::CreditCap) => ("waiting", "limit reached"),
-        (_, _) => ("attention", "needs you"),
+        (
+            _,
+            StopCause::Done
+            | StopCause::RowsFailed
+            | StopCause::Refusals
+            | StopCause::Sheet
+            | StopCause::Template
+            | StopCause::BatchFile
+            | StopCause::OtherBatch
+            | StopCause::Settings
+            | StopCause::Credentials
+            | StopCause::Permission
+            | StopCause::Credits
+            | StopCause::Unavailable
+            | StopCause::RequestsFailed
+            | StopCause::ProjectInUse
+            | StopCause::Uncertain
+            | StopCause::Confirmation
+            | StopCause::Delivery
+            | StopCause::OutputFolder
+            | StopCause::Ledger
+            | StopCause::LedgerBehind
+            | StopCause::Unexpected,
+        ) => ("attention", "needs you"),
     };
     html! { span class={ "chip " (class) } { (text) } }
 }

@@ -61,9 +61,7 @@ fn plot_figure(plot: &RunPlot) -> Markup {
     let label = format!("{}: {}", plot.title, plot.caption);
     html! {
         figure .card .wide[plot.is_wide] {
-            // The page of the rows is what the table below is in report.html.
-            @let caption = plot.caption.replace("in the table below", "on the page of the rows");
-            figcaption { h2 { (plot.title) } p .muted { (caption) } }
+            figcaption { h2 { (plot.title) } p .muted { (plot.caption) } }
             @if !plot.legend.is_empty() {
                 ul .legend aria-hidden="true" {
                     @for (class, name) in plot.legend { li { i class=(class) {} (name) } }
