@@ -92,16 +92,16 @@ pub(super) fn detect_file_kind(
 }
 
 /// Returns whether one byte in twenty is a control character that texts do not contain. Text in UTF-16
-/// may have any byte; it begins with a mark, or has zeros.
+/// may have any byte; it begins with a mark, or has zeros. Bytes of seven bits are text: ISO-2022-KR
+/// shifts between its letters with control characters.
 fn is_binary(sample: &[u8]) -> bool {
     let sample = &sample[..sample.len().min(SEARCHED_BYTES)];
     let is_utf16 = sample.starts_with(b"\xff\xfe") || sample.starts_with(b"\xfe\xff");
     let count =
         |is_counted: fn(u8) -> bool| sample.iter().filter(|byte| is_counted(**byte)).count();
     let zeros = count(|byte| byte == 0);
-    // Escapes switch the characters of ISO-2022 texts.
     let controls = count(|byte| matches!(byte, 0x01..=0x08 | 0x0e..=0x19 | 0x1c..=0x1f));
-    !is_utf16 && zeros * 20 < sample.len() && controls * 20 > sample.len()
+    !is_utf16 && !sample.is_ascii() && zeros * 20 < sample.len() && controls * 20 > sample.len()
 }
 
 /// Returns the kind of a text that is not CSV.
@@ -181,7 +181,8 @@ mod tests {
             "id,短い文\r\n1,声".encode_utf16().flat_map(u16::to_le_bytes).collect();
         let marked = [&b"\xff\xfe"[..], &utf16].concat();
         let japanese = b"id,text\r\n1,\x1b$B@<$NF|\x1b(B\r\n";
-        for text in [&utf16[..], &marked, japanese, b"id,text\r\n\x1a"] {
+        let korean = b"id,text\n1,\x1b$)C\x0e0!\x0f\n";
+        for text in [&utf16[..], &marked, japanese, korean, b"id,text\r\n\x1a"] {
             assert_eq!(detect_file_kind(text, false).unwrap(), SheetFileKind::Text, "{text:?}");
         }
     }
