@@ -63,14 +63,14 @@ async fn count_changes(ledger: &Ledger, clock: &Clock, changes: &watch::Sender<u
 
 /// Streams `change` events.
 pub(super) async fn show(page: PageRequest) -> PageResult {
-    Ok(event_stream(&page))
+    let state = &page.state;
+    Ok(event_stream(&state.live, state.stop.clone(), state.clock.clone()))
 }
 
-fn event_stream(page: &PageRequest) -> Response {
-    let mut changes = page.state.live.changes.subscribe();
+fn event_stream(live: &LiveFeed, stop: CancellationToken, clock: Clock) -> Response {
+    let mut changes = live.changes.subscribe();
     changes.mark_unchanged();
-    let listener = LiveListener { changes, stop: page.state.stop.clone() };
-    let clock = page.state.clock.clone();
+    let listener = LiveListener { changes, stop };
     let hello = stream::iter([Ok(Event::default().event("hello").data(""))]);
     let changes = stream::unfold(listener, LiveListener::next_event);
     let limited = hello.chain(changes).take_until(Box::pin(async move {
@@ -95,5 +95,29 @@ impl LiveListener {
             }
             Some(Err(_)) | None => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    /// Its browser may have been signed out meanwhile, or its user removed.
+    #[tokio::test]
+    async fn a_stream_ends_so_that_the_session_is_checked_again() {
+        let (clock, simulated) = Clock::simulated(Timestamp::UNIX_EPOCH);
+        let live = LiveFeed { changes: watch::channel(0).0 };
+        let stream = event_stream(&live, CancellationToken::new(), clock.clone());
+        live.changes.send_modify(|count| *count += 1);
+        let body = tokio::spawn(to_bytes(stream.into_body(), usize::MAX));
+        simulated.drive(2 * STREAM_MAX).await;
+        assert_eq!(clock.awake_time(), STREAM_MAX, "when it ends");
+        let ended = tokio::time::timeout(Duration::from_secs(30), body).await;
+        let events = ended.expect("the stream has ended").unwrap().unwrap();
+        let events = String::from_utf8(events.into()).unwrap();
+        assert_eq!(events.matches("event: ").count(), 2, "{events}");
     }
 }

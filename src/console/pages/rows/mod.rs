@@ -41,9 +41,15 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let batch = page.batch().await?;
     let (query, headings) = read_query(&page, &batch).await?;
     let status = read_status(&page, &batch).await?;
-    let texts = searched_texts(&page, &batch, &status, &query).await;
-    let search = RowSearch::new(&page.state.ledger, batch.id, &query).searching(texts);
-    let found = search.find().await?;
+    let search = RowSearch::new(&page.state.ledger, batch.id, &query);
+    // A key or project id waits for no texts.
+    let found = match search.find_exact().await? {
+        Some(found) => found,
+        None => {
+            let texts = searched_texts(&page, &batch, &status, &query).await;
+            search.searching(texts).find().await?
+        }
+    };
     let rows: Vec<_> = found.rows.iter().map(|row| report::row_to_json(row, &headings)).collect();
     let view = RowsView { page: &page, status: &status, query: &query, headings: &headings };
     let document = json!({

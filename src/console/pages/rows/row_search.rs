@@ -122,10 +122,6 @@ impl<'s> RowSearch<'s> {
 
     /// Returns the page that the query asks for.
     pub(super) async fn find(self) -> Result<FoundRows, LedgerError> {
-        let exact = self.find_exact().await?;
-        if !exact.rows.is_empty() {
-            return Ok(exact);
-        }
         let number = match self.query.place {
             RowPlace::After(after) => {
                 return self.starting_at(RowPageStart::After(after)).find_in_order().await;
@@ -147,20 +143,20 @@ impl<'s> RowSearch<'s> {
         }
     }
 
-    /// Returns the rows with exactly the key or project id that is searched, in a batch that is too
-    /// large to be searched for every cell at once.
-    async fn find_exact(&self) -> Result<FoundRows, LedgerError> {
-        let mut found = FoundRows { is_exact: true, ..FoundRows::default() };
-        let Some(text) = &self.query.exact_text else { return Ok(found) };
+    /// Returns the rows with exactly the key or project id that is searched, if there are any, in a batch
+    /// that is too large to be searched for every cell at once.
+    pub(super) async fn find_exact(&self) -> Result<Option<FoundRows>, LedgerError> {
+        let Some(text) = &self.query.exact_text else { return Ok(None) };
         let jobs: u64 = self.ledger.state_counts(self.batch).await?.into_values().sum();
         if jobs <= SEARCHED_MAX {
-            return Ok(found);
+            return Ok(None);
         }
         let mut positions = self.ledger.row_positions(self.batch, text).await?;
         positions.truncate(PAGE_ROWS);
-        found.rows = self.ledger.rows_at(self.batch, &positions).await?;
-        found.rows.retain(|row| self.query.is_match(row));
-        Ok(found)
+        let mut rows = self.ledger.rows_at(self.batch, &positions).await?;
+        rows.retain(|row| self.query.is_match(row));
+        let found = FoundRows { rows, is_exact: true, ..FoundRows::default() };
+        Ok((!found.rows.is_empty()).then_some(found))
     }
 
     async fn find_in_order(mut self) -> Result<FoundRows, LedgerError> {
