@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::console::page_error::PageError;
 use crate::console::page_request::{PageFormat, json_response};
 use crate::console::pages::page_parts::{sentence, with_code};
-use crate::console::requester::ConsoleRequester;
+use crate::console::sign_in::requester::ConsoleRequester;
 use crate::console::state::ConsoleState;
 use crate::ledger::ConsoleRole;
 

@@ -22,7 +22,6 @@ mod live;
 mod page_error;
 mod page_request;
 mod pages;
-mod requester;
 mod routes;
 mod safety;
 mod server;

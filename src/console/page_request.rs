@@ -14,7 +14,7 @@ use crate::console::assets::ConsoleLinks;
 use crate::console::form::FormFields;
 use crate::console::layout::{ConsolePage, page_document};
 use crate::console::page_error::{PageError, PageResult};
-use crate::console::requester::ConsoleRequester;
+use crate::console::sign_in::requester::ConsoleRequester;
 use crate::console::state::ConsoleState;
 use crate::ledger::{AuditSource, StoredBatch};
 

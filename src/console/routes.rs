@@ -27,9 +27,9 @@ use crate::console::pages::{
     action, audit, batch, healthz, metrics, new_batch, overview, request, resolve, review, row,
     rows, settings, share, video,
 };
-use crate::console::requester::ConsoleRequester;
 use crate::console::safety;
 use crate::console::sign_in;
+use crate::console::sign_in::requester::ConsoleRequester;
 use crate::console::state::ConsoleState;
 use crate::ledger::ConsoleRole;
 use crate::ledger::ConsoleRole::{Operator, Reviewer, Viewer};

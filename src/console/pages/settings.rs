@@ -12,6 +12,7 @@ use crate::console::pages::batch_settings;
 use crate::console::pages::batch_settings::ShownSettings;
 use crate::console::pages::page_parts::{command, time, time_ago};
 use crate::console::pages::share::share_links;
+use crate::console::sign_in::requester::SESSION_IDLE_MAX;
 use crate::ledger::{ConsoleRole, ConsoleSession, ConsoleUser};
 use crate::text::time_format::{elapsed, format_rfc3339};
 use crate::text::truncate;
@@ -145,7 +146,7 @@ fn sessions_section(page: &PageRequest, sessions: &[ConsoleSession]) -> Markup {
                     }
                 }
             }
-            p .muted { "A session ends after 12 hours without a request." }
+            p .muted { "A session ends after " (SESSION_IDLE_MAX.as_secs() / 3600) " hours without a request." }
         }
     }
 }

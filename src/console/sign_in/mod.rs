@@ -4,6 +4,7 @@
 //! sign-in.
 
 pub(crate) mod password;
+pub(in crate::console) mod requester;
 pub(crate) mod secret;
 pub(crate) mod throttle;
 
@@ -14,7 +15,7 @@ use maud::{Markup, html};
 use crate::console::layout::{ConsolePage, page_document};
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::{PageRequest, redirect_to};
-use crate::console::requester::{IDLE_MAX, cookie_name};
+use crate::console::sign_in::requester::{SESSION_IDLE_MAX, cookie_name};
 use crate::console::sign_in::secret::ConsoleSecret;
 use crate::console::state::ConsoleState;
 use crate::ledger::{ConsoleRole, ConsoleSession};
@@ -137,7 +138,7 @@ async fn start_session(
         used_at: now,
         browser: truncate(browser.unwrap_or_default(), BROWSER_CHARS_MAX),
     };
-    state.ledger.end_idle_console_sessions(now - IDLE_MAX).await?;
+    state.ledger.end_idle_console_sessions(now - SESSION_IDLE_MAX).await?;
     state.ledger.add_console_session(session).await?;
     let mut response = redirect_to(&local_address(state, next))?;
     set_cookie(state, &mut response, &secret.encode(), COOKIE_MAX_AGE_S)?;

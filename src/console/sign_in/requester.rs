@@ -1,7 +1,7 @@
 //! Who makes a request: the user of a session, or one that a trusted proxy names.
 //!
 //! The role is read from the ledger at every request, so a removed user or a changed role counts at
-//! once. Invariant: a session that was idle for [`IDLE_MAX`] is ended.
+//! once. Invariant: a session that was idle for [`SESSION_IDLE_MAX`] is ended.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::ledger::{ConsoleRole, ConsoleSession, LedgerError};
 use crate::text::time_format::elapsed;
 
 /// A session ends after this time without a request.
-pub(super) const IDLE_MAX: Duration = Duration::from_secs(12 * 3600);
+pub(in crate::console) const SESSION_IDLE_MAX: Duration = Duration::from_secs(12 * 3600);
 /// A session's last use is written at most this often.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(5 * 60);
 /// The name of the user who signed in with the link of the console.
@@ -41,7 +41,7 @@ impl ConsoleRequester {
     }
 
     /// Returns a visitor without a session, as public routes see it.
-    pub(super) fn visitor() -> Self {
+    pub(in crate::console) fn visitor() -> Self {
         Self { name: String::new(), role: ConsoleRole::Viewer, session: None }
     }
 
@@ -54,7 +54,7 @@ impl ConsoleRequester {
     }
 
     /// Returns who makes a request; `None` without a valid session.
-    pub(super) async fn find(
+    pub(in crate::console) async fn find(
         state: &ConsoleState,
         headers: &HeaderMap,
         peer: IpAddr,
@@ -69,7 +69,7 @@ impl ConsoleRequester {
         };
         let now = state.now();
         let idle = elapsed(session.used_at, now);
-        if idle >= IDLE_MAX {
+        if idle >= SESSION_IDLE_MAX {
             state.ledger.end_console_session(&session.token_hash).await?;
             return Ok(None);
         }
@@ -89,7 +89,7 @@ fn trusted_user(state: &ConsoleState, headers: &HeaderMap, peer: IpAddr) -> Opti
 }
 
 /// Returns the name of the cookie. Cookies ignore ports, and one machine may have several consoles.
-pub(super) fn cookie_name(state: &ConsoleState) -> String {
+pub(in crate::console) fn cookie_name(state: &ConsoleState) -> String {
     format!("callsheet-{}", state.settings.listen.port())
 }
 
