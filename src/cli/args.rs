@@ -188,6 +188,17 @@ impl BatchRef {
     }
 
     /// Opens the batch for requests of the operator: also while a run is live.
+    /// Returns the commands of the batch, which continue it although its sheet may have invalid rows.
+    pub(crate) async fn read_command_hints(
+        &self,
+        global: &GlobalArgs,
+        ledger: &Ledger,
+        stored: &StoredBatch,
+    ) -> Result<CommandHints, CommandError> {
+        let hints = global.command_hints(self.sandbox, &stored.name, &stored.file);
+        Ok(hints.with_invalid_rows(ledger.count_invalid(stored.id).await?))
+    }
+
     pub(crate) async fn open_for_operator(
         &self,
         global: &GlobalArgs,

@@ -191,6 +191,7 @@ impl BatchStatus {
     ) -> Result<Self, LedgerError> {
         let holder = lock_holder(ledger, &batch.name).await;
         let mut status = Self::read_counts(ledger, batch, commands).await?;
+        status.review = ReviewStatus::read(ledger, &status.batch).await?;
         let live_until = holder.is_some().then_some(now);
         status.live_holder = holder;
         status.waiting_requests = ledger.count_waiting_requests(status.batch.id, now).await?;
@@ -218,19 +219,24 @@ impl BatchStatus {
     ) -> Result<Option<Self>, LedgerError> {
         let batches = ledger.batches().await?;
         let Some(row) = batches.into_iter().find(|row| row.id == batch) else { return Ok(None) };
-        Self::read_counts(ledger, row, commands).await.map(Some)
+        let mut status = Self::read_counts(ledger, row, commands).await?;
+        status.review = ReviewStatus::read(ledger, &status.batch).await?;
+        Ok(Some(status))
     }
 
-    async fn read_counts(
+    /// Reads only how many rows are in each status, and how many need the user.
+    pub(crate) async fn read_counts(
         ledger: &Ledger,
         batch: BatchRow,
         commands: CommandHints,
     ) -> Result<Self, LedgerError> {
         let id = batch.id;
+        let invalid = ledger.count_invalid(id).await?;
+        let commands = commands.with_invalid_rows(invalid);
         Ok(Self {
             counts: ledger.state_counts(id).await?,
             removed: ledger.removed_state_counts(id).await?,
-            invalid: ledger.count_invalid(id).await?,
+            invalid,
             skipped: ledger.count_skipped(id).await?,
             generating: ledger.count_generating(id).await?,
             spending: ledger.batch_spending(id).await?,
@@ -241,7 +247,7 @@ impl BatchStatus {
             live_holder: None,
             waiting_requests: 0,
             attention_groups: attention::read_groups(ledger, id, &commands).await?,
-            review: ReviewStatus::read(ledger, &batch).await?,
+            review: None,
             batch,
             commands,
         })
@@ -314,7 +320,7 @@ impl BatchStatus {
             // It names the command for each reason; a run alone would fix none of them.
             step(self.commands.status_command(), "shows what failed, and how to fix it")
         } else if self.count_open() > 0 || self.count_in_state(JobState::Uncertain) > 0 {
-            step(self.commands.run_command(), "continues")
+            step(self.commands.continue_command(), "continues")
         } else {
             self.next_step_when_finished()
         }
@@ -343,7 +349,7 @@ impl BatchStatus {
     fn next_step_when_finished(&self) -> Option<NextStep> {
         let review = self.review.as_ref()?;
         if review.count_undelivered() > 0 {
-            let command = self.commands.run_command();
+            let command = self.commands.continue_command();
             Some(NextStep { command, effect: "hands the finished videos over" })
         } else if review.count_waiting_for_approval() > 0 {
             let command = self.commands.review_command();

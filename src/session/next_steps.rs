@@ -19,6 +19,8 @@ pub(crate) struct CommandHints {
     file: String,
     /// Options that select the ledger in use.
     ledger_options: String,
+    /// Whether its last plan had rows at which a run stops before it begins.
+    has_invalid_rows: bool,
 }
 
 /// A command and its effect.
@@ -52,10 +54,10 @@ impl RetryEffect {
     /// Returns it as the user reads it.
     fn describe(self) -> &'static str {
         match self {
-            Self::DownloadAgain => "downloads it again (free)",
-            Self::Render => "renders it (not paid before)",
+            Self::DownloadAgain => "queues it: the next run downloads it again (free)",
+            Self::Render => "queues it: the next run renders it (not paid before)",
             Self::RenderAgain => {
-                "checks it first, then renders and pays again if it did not finish"
+                "queues it: the next run checks it first, and pays again if it did not finish"
             }
         }
     }
@@ -144,20 +146,36 @@ impl CommandHints {
     /// Returns the commands of a batch in the ledger that `options` select.
     pub(crate) fn new(options: &LedgerOptions, batch: &str, file: &str) -> Self {
         let ledger_options = ledger_arguments(options);
-        Self { batch: shell_quote(batch).into_owned(), file: file.to_owned(), ledger_options }
+        let batch = shell_quote(batch).into_owned();
+        Self { batch, file: file.to_owned(), ledger_options, has_invalid_rows: false }
+    }
+
+    /// Returns the commands of the same batch with so many invalid rows in its last plan.
+    pub(crate) fn with_invalid_rows(self, invalid: u64) -> Self {
+        Self { has_invalid_rows: invalid > 0, ..self }
     }
 
     fn has_file(&self) -> bool {
         Path::new(&self.file).exists()
     }
 
-    /// Returns the command that continues the batch; without its file, from the ledger alone.
+    /// Returns the command that reads the sheet and runs the batch; without its file, the one that
+    /// continues it.
     pub(crate) fn run_command(&self) -> String {
-        if self.has_file() {
-            format!("callsheet run {}{}", shell_quote(&self.file), self.ledger_options)
-        } else {
-            format!("callsheet resume {}{}", self.batch, self.ledger_options)
+        match self.has_file() {
+            true => format!("callsheet run {}{}", shell_quote(&self.file), self.ledger_options),
+            false => self.resume_command(),
         }
+    }
+
+    /// Returns the command that continues the batch: from the ledger alone, if a run would stop at the
+    /// sheet.
+    pub(crate) fn continue_command(&self) -> String {
+        if self.has_invalid_rows { self.resume_command() } else { self.run_command() }
+    }
+
+    fn resume_command(&self) -> String {
+        format!("callsheet resume {}{}", self.batch, self.ledger_options)
     }
 
     /// Returns the command that lists the problems of the inputs, for free.
@@ -222,21 +240,21 @@ impl CommandHints {
         }
     }
 
-    fn run_step(&self, effect: &'static str) -> NextStep {
-        NextStep { command: self.run_command(), effect }
+    fn continue_step(&self, effect: &'static str) -> NextStep {
+        NextStep { command: self.continue_command(), effect }
     }
 
     fn fix_step(&self) -> NextStep {
-        self.run_step("after you fix the row or template")
+        NextStep { command: self.run_command(), effect: "after you fix the row or template" }
     }
 
     /// Returns the next steps for all rows that need the user for one reason.
     pub(crate) fn steps_for_group(&self, reason: AttentionReason<'_>) -> Vec<NextStep> {
         match reason {
             AttentionReason::Uncertain => {
-                vec![self.run_step("checks AI Studios again; costs nothing")]
+                vec![self.continue_step("checks AI Studios (free), then continues the batch")]
             }
-            AttentionReason::Stalled => vec![self.run_step("continues to poll it")],
+            AttentionReason::Stalled => vec![self.continue_step("continues to poll it")],
             AttentionReason::Failed(cause) => {
                 let retry = self.retry_command(&format!("--cause {}", shell_quote(cause)));
                 self.steps_after_failure(cause, retry)
@@ -254,7 +272,7 @@ impl CommandHints {
     pub(crate) fn steps_for_row(&self, key: &str, row: &JobRow) -> Vec<NextStep> {
         match (AttentionReason::from_row(row), row.state) {
             (Some(reason), _) => self.steps_for_job(reason, key),
-            (None, Some(state)) if !state.is_final() => vec![self.run_step("continues it")],
+            (None, Some(state)) if !state.is_final() => vec![self.continue_step("continues it")],
             (None, _) => Vec::new(),
         }
     }
@@ -291,7 +309,7 @@ impl CommandHints {
             "refused" => vec![self.fix_step(), retry],
             "render-failed" => {
                 let free = "may have finished: checks, and downloads it for free";
-                vec![self.run_step(free), retry]
+                vec![self.continue_step(free), retry]
             }
             _ => vec![retry],
         }
@@ -317,8 +335,12 @@ mod tests {
     #[test]
     fn a_command_with_a_key_that_looks_like_an_option_can_be_pasted() {
         let ledger_options = " --ledger l.db".to_owned();
-        let commands =
-            CommandHints { batch: "spring".to_owned(), file: String::new(), ledger_options };
+        let commands = CommandHints {
+            batch: "spring".to_owned(),
+            file: String::new(),
+            ledger_options,
+            has_invalid_rows: false,
+        };
         let steps = |reason, key| {
             let steps = commands.steps_for_job(reason, key).into_iter();
             steps

@@ -296,7 +296,7 @@ pub(crate) fn next_step(cause: StopCause, commands: &CommandHints) -> Option<Nex
         | StopCause::ProjectInUse
         | StopCause::OutputFolder
         | StopCause::Ledger
-        | StopCause::Unexpected => commands.run_command(),
+        | StopCause::Unexpected => commands.continue_command(),
         StopCause::LedgerBehind => commands.catch_up_command(),
     };
     Some(NextStep { command, effect: advice(cause).effect })
@@ -337,9 +337,10 @@ pub(crate) fn advice(cause: StopCause) -> StopAdvice {
         StopCause::Unavailable | StopCause::RequestsFailed | StopCause::ProjectInUse => {
             ("The next run tries again", "tries again")
         }
-        StopCause::Uncertain => {
-            ("The next run checks AI Studios (free)", "checks AI Studios again; costs nothing")
-        }
+        StopCause::Uncertain => (
+            "The next run checks AI Studios (free)",
+            "checks AI Studios (free), then continues the batch",
+        ),
         StopCause::VideoLimit => ("For more", "submits more"),
         StopCause::CreditCap => ("For more, when the cap allows it", "submits more"),
         StopCause::Approval => ("Approve or reject the sample", "lists the videos of the sample"),

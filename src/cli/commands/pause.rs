@@ -78,6 +78,7 @@ async fn set_paused(
     let request = ledger.submit_request(stored.id, request, Clock::real().now()).await?;
     let changed = request.changed_pause();
     let live = lock_holder(&ledger, &stored.name).await;
+    let commands = batch_ref.read_command_hints(global, &ledger, &stored).await?;
     ledger.close().await;
     if printer.is_json() {
         printer.print_json(&json!({
@@ -87,7 +88,6 @@ async fn set_paused(
         return Ok(ExitReason::Done);
     }
     let name = &stored.name;
-    let commands = global.command_hints(batch_ref.sandbox, &stored.name, &stored.file);
     match (paused, changed) {
         (true, true) => printer.print_result(&format!("Paused {name}: nothing new is submitted")),
         (true, false) => printer.print_result(&format!("{name} was already paused")),
@@ -104,7 +104,7 @@ async fn set_paused(
         (false, Some(holder)) => {
             printer.status(&format!("live run ({holder}): continues within seconds"));
         }
-        (false, None) => printer.status(&format!("Next: {}", commands.run_command())),
+        (false, None) => printer.status(&format!("Next: {}", commands.continue_command())),
     }
     Ok(ExitReason::Done)
 }

@@ -118,8 +118,8 @@ async fn resolve_job(
     } else {
         let (key, message) = (display_key(&key), strip_control(&decided.message));
         printer.print_result(&format!("{key}: {state}: {message}"));
-        let commands = global.command_hints(args.batch_ref.sandbox, &stored.name, &stored.file);
-        print_next(batch, &commands.run_command(), printer);
+        let commands = args.batch_ref.read_command_hints(global, ledger, stored).await?;
+        print_next(batch, &commands.continue_command(), printer);
     }
     Ok(())
 }

@@ -130,7 +130,7 @@ async fn retry_jobs(
     }
     let credits = set.totals().minutes as f64 * ledger.credits_per_minute().await?;
     let what = describe_retry(set.totals(), credits);
-    let commands = global.command_hints(args.batch_ref.sandbox, &stored.name, &stored.file);
+    let commands = args.batch_ref.read_command_hints(global, ledger, stored).await?;
     warn_about_late_renders(batch, filter, &commands, printer).await?;
     if !confirm(&format!("{what}. Continue?"), args.yes, printer) {
         if printer.is_json() {
@@ -142,7 +142,7 @@ async fn retry_jobs(
     let request = CommandRequest { action, shown, reason: args.reason.because };
     let request = batch.execute_request(request).await?;
     print_outcome(printer, &what, &retry_json(set.totals(), Some(&request)));
-    print_next(batch, &commands.run_command(), printer);
+    print_next(batch, &commands.continue_command(), printer);
     Ok(())
 }
 
@@ -206,7 +206,7 @@ async fn warn_about_late_renders(
     let retry = RequestedAction::Retry(given_up);
     let given_up = batch.ledger.target_set(batch.stored.id, &retry).await?.totals();
     if given_up.submissions > 0 {
-        let (jobs, run) = (pluralize(given_up.submissions, "render"), commands.run_command());
+        let (jobs, run) = (pluralize(given_up.submissions, "render"), commands.continue_command());
         printer.status(&format!(
             "{jobs} failed or timed out, and may have finished: `{run}` checks, and downloads for \
              free; retried, they are checked first as well, and the rest is paid for again"
@@ -236,7 +236,7 @@ async fn execute_cancel(
     printer: &Printer,
 ) -> Result<ExitReason, CommandError> {
     let batch = args.batch_ref.open_for_operator(global).await?;
-    let outcome = cancel_jobs(args, &batch, printer).await;
+    let outcome = cancel_jobs(args, global, &batch, printer).await;
     let released = batch.release().await;
     outcome?;
     released.map(|()| ExitReason::Done)
@@ -244,6 +244,7 @@ async fn execute_cancel(
 
 async fn cancel_jobs(
     args: CancelArgs,
+    global: &GlobalArgs,
     batch: &OperatorBatch,
     printer: &Printer,
 ) -> Result<(), CommandError> {
@@ -251,14 +252,10 @@ async fn cancel_jobs(
     let keys = complete_keys(ledger, stored, &args.keys).await?;
     let action = RequestedAction::Cancel(TargetFilter { keys, ..TargetFilter::default() });
     let set = ledger.target_set(stored.id, &action).await?;
-    let open = [JobState::Submitting, JobState::Uncertain, JobState::Rendering];
-    let mut billed = 0;
-    for state in open {
-        billed += count_in_state(ledger, stored, state).await?;
-    }
+    let paid = PaidVideos::read(ledger, stored).await?;
     let question = format!("cancel {}?", pluralize(set.totals().jobs, "job"));
     if set.jobs().is_empty() || !confirm(&question, args.yes, printer) {
-        let document = json!({ "cancelled": 0, "still_billed": billed, "request": null });
+        let document = json!({ "cancelled": 0, "still_billed": paid.count(), "request": null });
         print_outcome(printer, "Nothing was cancelled", &document);
         return Ok(());
     }
@@ -268,18 +265,56 @@ async fn cancel_jobs(
     let cancelled = request.job_count;
     if printer.is_json() {
         printer.print_json(&json!({
-            "cancelled": cancelled, "still_billed": billed, "request": request.id,
+            "cancelled": cancelled, "still_billed": paid.count(), "request": request.id,
         }));
         return Ok(());
     }
     printer.print_result(&format!("Cancelled {}", pluralize(cancelled, "job")));
-    if billed > 0 {
-        printer.print_result(&format!(
-            "{} in progress cannot be cancelled and will be billed",
-            pluralize(billed, "render")
-        ));
-    }
+    let commands = args.batch_ref.read_command_hints(global, ledger, stored).await?;
+    paid.describe(&commands).iter().for_each(|sentence| printer.print_result(sentence));
     Ok(())
+}
+
+/// The videos of a batch that were paid for, or may have been, and so cannot be cancelled any more.
+struct PaidVideos {
+    submitting: u64,
+    uncertain: u64,
+    rendering: u64,
+}
+
+impl PaidVideos {
+    async fn read(ledger: &Ledger, stored: &StoredBatch) -> Result<Self, CommandError> {
+        Ok(Self {
+            submitting: count_in_state(ledger, stored, JobState::Submitting).await?,
+            uncertain: count_in_state(ledger, stored, JobState::Uncertain).await?,
+            rendering: count_in_state(ledger, stored, JobState::Rendering).await?,
+        })
+    }
+
+    fn count(&self) -> u64 {
+        self.submitting + self.uncertain + self.rendering
+    }
+
+    fn describe(&self, commands: &CommandHints) -> Vec<String> {
+        let &Self { submitting, uncertain, rendering } = self;
+        let mut sentences = Vec::new();
+        if rendering > 0 {
+            let renders = pluralize(rendering, "render");
+            sentences.push(format!("{renders} in progress cannot be cancelled and will be billed"));
+        }
+        if submitting > 0 {
+            let videos = pluralize(submitting, "video");
+            sentences.push(format!("{videos} being submitted cannot be cancelled any more"));
+        }
+        if uncertain > 0 {
+            let videos = pluralize(uncertain, "uncertain video");
+            let status = commands.status_command();
+            sentences.push(format!(
+                "{videos} cannot be cancelled: possibly already paid for (see `{status}`)"
+            ));
+        }
+        sentences
+    }
 }
 
 async fn complete_keys(

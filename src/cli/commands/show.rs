@@ -73,7 +73,7 @@ async fn execute(
         }
         (None, None) => return Err(missing_key_error(&ledger, &stored).await?),
     };
-    let commands = global.command_hints(args.batch_ref.sandbox, &stored.name, &stored.file);
+    let commands = args.batch_ref.read_command_hints(global, &ledger, &stored).await?;
     for (index, key) in keys.iter().enumerate() {
         if index > 0 {
             printer.print_result("");

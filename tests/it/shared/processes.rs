@@ -2,7 +2,7 @@
 //! no row is lost.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use callsheet::sandbox::{ListFilter, SandboxSettings};
 use tokio::runtime::Runtime;
@@ -64,18 +64,16 @@ impl TwoMachines {
     /// request may not have been sent wait for the quiet wait.
     fn take_over(&self) -> CommandOutput {
         self.database.query("update callsheet.batch_lease set until = 0");
-        let url = self.database.url();
-        let ended = self.office.run(&[
-            "--ledger",
-            &url,
-            "run",
-            "b.toml",
-            "--yes",
-            "--no-wait",
-            "--no-canary",
-        ]);
+        let ended = self.run_without_waiting();
         assert!(matches!(ended.code, Some(0 | 6)), "{ended:?}");
         ended
+    }
+
+    fn run_without_waiting(&self) -> CommandOutput {
+        let url = self.database.url();
+        let ledger = ["--ledger", url.as_str()];
+        let run = ["run", "b.toml", "--yes", "--no-wait", "--no-canary"];
+        self.office.run(&[&ledger[..], &run[..]].concat())
     }
 
     /// Repeats the command on another machine until nothing is left to do. Lost responses in a row halt a run.
@@ -131,6 +129,35 @@ async fn machine_that_was_frozen_past_its_lease_sends_nothing_when_it_wakes() {
     let renders = machines.office.sandbox.render_count();
     signal(&frozen, "-CONT");
     let ended = frozen.wait();
+    assert!(!matches!(ended.code, Some(0)), "{ended:?}");
+    assert_eq!(machines.office.sandbox.render_count(), renders, "the frozen machine paid");
+    machines.assert_nothing_lost();
+}
+
+/// The whole span, and with the lease as it is: nothing in the ledger is set by hand.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "three minutes"]
+#[expect(clippy::print_stdout, reason = "it is run for its figures")]
+async fn machine_that_was_frozen_for_three_minutes_was_replaced_and_sends_nothing_when_it_wakes() {
+    let Some(database) = TestDatabase::create() else { return };
+    let machines = TwoMachines::start(database, 30).await;
+    let frozen = machines.begin(8).await;
+    let frozen_at = Instant::now();
+    signal(&frozen, "-STOP");
+    let mut taken_over = machines.run_without_waiting();
+    while taken_over.code == Some(11) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        taken_over = machines.run_without_waiting();
+    }
+    assert!(matches!(taken_over.code, Some(0 | 6)), "{taken_over:?}");
+    println!("taken over and finished after {:.0} s", frozen_at.elapsed().as_secs_f64());
+    let renders = machines.office.sandbox.render_count();
+    let span = Duration::from_mins(3);
+    tokio::time::sleep(span.saturating_sub(frozen_at.elapsed())).await;
+    println!("woken after {:.0} s", frozen_at.elapsed().as_secs_f64());
+    signal(&frozen, "-CONT");
+    let ended = frozen.wait();
+    println!("its exit code: {:?}", ended.code);
     assert!(!matches!(ended.code, Some(0)), "{ended:?}");
     assert_eq!(machines.office.sandbox.render_count(), renders, "the frozen machine paid");
     machines.assert_nothing_lost();

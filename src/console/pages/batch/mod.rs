@@ -83,7 +83,10 @@ pub(crate) async fn read_status(
     Ok(status)
 }
 
-async fn find_batch_row(page: &PageRequest, batch: &StoredBatch) -> Result<BatchRow, PageError> {
+pub(crate) async fn find_batch_row(
+    page: &PageRequest,
+    batch: &StoredBatch,
+) -> Result<BatchRow, PageError> {
     let batches = page.state.ledger.batches().await?;
     batches.into_iter().find(|row| row.id == batch.id).ok_or_else(|| {
         PageError::NotFound(format!("`{}` was never planned: plan it first", batch.name))

@@ -29,7 +29,8 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
         PageError::NotFound(format!("`{}` has no row with the key `{key}`", batch.name))
     })?;
     let payload = read_payload(&page, &batch, &key).await?;
-    let commands = page.state.command_hints(&batch.name, &batch.file);
+    let invalid = page.state.ledger.count_invalid(batch.id).await?;
+    let commands = page.state.command_hints(&batch.name, &batch.file).with_invalid_rows(invalid);
     let now = page.state.now();
     let requests = page.state.ledger.operator_requests_of_job(batch.id, &key, now).await?;
     let entries = page.state.ledger.audit_entries_of_job(&batch, &key).await?;

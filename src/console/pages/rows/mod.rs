@@ -22,7 +22,7 @@ use serde_json::json;
 use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
-use crate::console::pages::batch::{BatchTab, batch_header, read_status};
+use crate::console::pages::batch::{BatchTab, batch_header, find_batch_row};
 use crate::console::state::SharedConsoleState;
 use crate::ledger::{Ledger, RowPageStart, StoredBatch};
 use crate::payload::ColumnMapping;
@@ -40,7 +40,7 @@ const DOWNLOAD_CHUNK_ROWS: usize = 500;
 pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let batch = page.batch().await?;
     let (query, headings) = read_query(&page, &batch).await?;
-    let status = read_status(&page, &batch).await?;
+    let status = read_counts(&page, &batch).await?;
     let search = RowSearch::new(&page.state.ledger, batch.id, &query);
     // A key or project id waits for no texts.
     let found = match search.find_exact().await? {
@@ -66,6 +66,13 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     };
     let title = format!("{} rows", batch.name);
     page.render(ConsolePage { title, section: "Batches", is_live: true, main }, document)
+}
+
+/// Reads the numbers that the filters show.
+async fn read_counts(page: &PageRequest, batch: &StoredBatch) -> Result<BatchStatus, PageError> {
+    let row = find_batch_row(page, batch).await?;
+    let commands = page.state.command_hints(&batch.name, &batch.file);
+    Ok(BatchStatus::read_counts(&page.state.ledger, row, commands).await?)
 }
 
 /// Returns the texts of the rows of a large batch, if the filter has a text to find in them. Without one
