@@ -302,9 +302,10 @@ fn read_source(path: &Path) -> Result<String, BatchFileProblem> {
 
 fn read_problem(path: &Path, kind: io::ErrorKind) -> BatchFileProblem {
     let (message, help) = match kind {
-        io::ErrorKind::NotFound => {
-            ("there is no such file", Some("check the path; `callsheet new` creates a batch file"))
-        }
+        io::ErrorKind::NotFound => (
+            "there is no such batch or batch file",
+            Some("check the path; `callsheet new` creates a batch file"),
+        ),
         io::ErrorKind::PermissionDenied => ("no permission to read the file", None),
         io::ErrorKind::IsADirectory => ("this is a folder", Some("name the `.toml` file in it")),
         _ => ("the file cannot be read", None),

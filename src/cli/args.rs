@@ -163,7 +163,7 @@ impl GlobalArgs {
 pub(crate) struct BatchRef {
     /// Batch name or file
     pub(crate) batch: String,
-    /// Use the ledger of rehearsals
+    /// The batch of the rehearsals, not of the real runs
     #[arg(long)]
     pub(crate) sandbox: bool,
 }
@@ -249,7 +249,7 @@ pub(crate) struct TrustArgs {
 /// `--new-ledger` and `--new-file`: confirmations that `--yes` does not give.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct MatchArgs {
-    /// Use another ledger than the videos had
+    /// Accept another ledger than before (may pay again)
     #[arg(long)]
     new_ledger: bool,
     /// Confirm another batch file for the batch

@@ -8,11 +8,11 @@ use clap::{Arg, Command};
 
 /// The commands in the order of `--help`, by the user's purpose.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Get started", &["new", "pull", "plan", "preview", "help"]),
+    ("Get started", &["new", "plan", "preview", "login", "pull", "help"]),
     ("Run", &["run", "resume", "pause", "unpause", "serve"]),
     ("Inspect", &["status", "jobs", "show", "runs", "report", "review"]),
     ("Fix", &["retry", "cancel", "resolve", "rename", "sweep"]),
-    ("Account", &["login", "check", "models", "workspaces", "templates"]),
+    ("Account", &["check", "models", "workspaces", "templates"]),
     ("Tools", &["ledger", "sandbox", "completions", "man"]),
 ];
 
@@ -34,7 +34,7 @@ pub(crate) fn apply(command: Command) -> Command {
         command.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
     let list = grouped_commands(&command);
     let template = format!(
-        "{{about}}\n{{usage-heading}} {{usage}}\nTry it (free): callsheet new --demo, then\n               callsheet run jobs/demo.toml --sandbox\n\n{list}\nOptions:\n{{options}}"
+        "{{about}}\n\n{{usage-heading}} {{usage}}\nTry it (free): callsheet new --demo, then\n               callsheet run jobs/demo.toml --sandbox\n\n{list}\nOptions:\n{{options}}"
     );
     let mut command = command.help_template(template);
     let names: Vec<String> =

@@ -28,7 +28,7 @@ use crate::cli::output::printer::Printer;
 use crate::process::disable_core_dumps;
 pub use crate::session::exit_code::ExitReason;
 
-/// One spreadsheet, one scene template, one verified video for each row
+/// Turn a spreadsheet into avatar videos by AI Studios, one video for each row
 #[derive(Debug, Parser)]
 #[command(name = "callsheet", version = env!("CALLSHEET_VERSION"), max_term_width = 80, term_width = 80)]
 #[command(disable_help_subcommand = true)]

@@ -376,9 +376,9 @@ pub(crate) async fn open_ledger(address: &LedgerAddress) -> Result<Ledger, Comma
 /// Opens a ledger that must exist: a command that only reads creates none.
 pub(crate) async fn open_existing_ledger(address: &LedgerAddress) -> Result<Ledger, CommandError> {
     if !address.may_exist() {
-        let sandbox = if address.for_rehearsals() == *address { " --sandbox" } else { "" };
         let message = format!(
-            "there is no ledger `{address}` yet: `callsheet run jobs/NAME.toml{sandbox}` creates it"
+            "there is no ledger `{address}`, so nothing was run here: change to the folder of your \
+             batch, or name its ledger with --ledger"
         );
         return Err(CommandError::usage(message));
     }

@@ -130,7 +130,7 @@ async fn json_counts_add_up_and_keep_their_fields() {
     assert_eq!(history["state"], "uncertain");
     let submission = history["submissions"].as_array().unwrap().last().unwrap();
     assert_eq!(submission["outcome"], "uncertain");
-    let next = ["callsheet run b.toml", "callsheet resolve promo k001"];
+    let next = ["callsheet resume promo", "callsheet resolve promo k001"];
     assert_eq!(history["next"].as_array().unwrap(), &next, "{history}");
     let runs = parse_json(&cli.run(&["runs", "promo", "--json"]));
     assert_eq!(runs["runs"].as_array().unwrap().len(), 4);
@@ -238,16 +238,17 @@ async fn a_missing_batch_of_a_rehearsal_is_hinted_at() {
             .concat()
     };
     insta::assert_snapshot!(read_all(), @"
-    no runs yet; the first run creates the ledger `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    Nothing was run here: there is no ledger `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    If you have run a batch, change to its folder, or name its ledger with --ledger
     Next (free): callsheet status --sandbox
-    error: there is no ledger `callsheet.db` yet: `callsheet run jobs/NAME.toml` creates it; rehearsals are in `callsheet-sandbox.db`: add --sandbox
-    error: there is no ledger `callsheet.db` yet: `callsheet run jobs/NAME.toml` creates it; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: there is no ledger `callsheet.db`, so nothing was run here: change to the folder of your batch, or name its ledger with --ledger; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: there is no ledger `callsheet.db`, so nothing was run here: change to the folder of your batch, or name its ledger with --ledger; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: there is no ledger `callsheet.db` to resume from; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: there is no ledger `callsheet.db` to resume from; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     ");
     assert_eq!(cli.run(&["plan", "b.toml", "--offline"]).code, Some(0));
     insta::assert_snapshot!(read_all(), @"
-    no batches yet; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    No batches yet; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     Next (free): callsheet status --sandbox
     error: no batch `promo` in this ledger (it holds none yet); rehearsals are in `callsheet-sandbox.db`: add --sandbox
     No runs yet; rehearsals are in `callsheet-sandbox.db`: add --sandbox

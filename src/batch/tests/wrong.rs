@@ -252,7 +252,7 @@ fn unreadable_files_have_distinct_messages() {
         path
     };
     let cases = [
-        (dir.path().join("none.toml"), "there is no such file"),
+        (dir.path().join("none.toml"), "there is no such batch or batch file"),
         (dir.path().to_owned(), "this is a folder"),
         (file("latin.toml", b"name = \"\xe9t\xe9\""), "the file is not UTF-8 text"),
         (file("big.toml", &vec![b'#'; 1 << 21]), "larger than 1 MB"),

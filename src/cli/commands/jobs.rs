@@ -20,14 +20,14 @@ use crate::text::{pluralize, suggest_name};
 /// Rows of the table without `--limit`: as many as a user can scroll through.
 const TABLE_ROWS_MAX: u64 = 500;
 
-/// List the jobs of a batch
+/// List the videos (jobs) of a batch, one in a line
 #[derive(Debug, Args)]
 #[command(after_help = "\
-States: ready, submitting, uncertain, rendering, fetching, done, reused, failed,
-cancelled; and stalled (rendering without progress), generating (ready; AI
-Studios is making the draft), invalid (row not usable), skipped (row excluded
-by the sheet), open (not final), removed (row no longer in the sheet; listed
-only on request).
+States: ready (not submitted), submitting, uncertain (may be paid for),
+rendering, fetching (downloading), done, reused, failed, cancelled; and stalled
+(rendering without progress), generating (ready; AI Studios is making the
+draft), invalid (row not usable), skipped (row excluded by the sheet), open (not
+final, uncertain included), removed (row no longer in the sheet).
 JSON fields, one object per line: callsheet help json jobs
 
 Examples:

@@ -45,27 +45,27 @@ pub(crate) struct PlanArgs {
     /// Batch name or file
     #[arg(value_parser = batch_file_parser())]
     batch: PathBuf,
-    /// Plan a rehearsal, with its own ledger
+    /// Plan a rehearsal (free)
     #[arg(long)]
     sandbox: bool,
     #[command(flatten)]
     row_filter: RowFilterArgs,
-    /// Plan the rows of this file (a fixed failures.csv)
+    /// Only rows of this file (a corrected failures.csv)
     #[arg(long, value_name = "FILE", conflicts_with = "only")]
     with: Option<PathBuf>,
-    /// Write the plan as an HTML page, with every job's scenes
+    /// Write the plan as an HTML page, with every video's scenes
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Let the page load pictures from the web
     #[arg(long, requires = "html")]
     pictures: bool,
-    /// Check that every media URL exists
+    /// First check that all pictures and videos exist
     #[arg(long)]
     check_media: bool,
-    /// Use the stored lists; send no request
+    /// Use the account's cached lists; send no request
     #[arg(long)]
     offline: bool,
-    /// Let `user_key_command` run, and ask for the key
+    /// Allow `user_key_command`; ask for a missing key
     #[arg(long, conflicts_with = "offline")]
     ask: bool,
     #[command(flatten)]

@@ -22,31 +22,32 @@ use crate::session::files::{overwrite_guard, sheet_input};
 use crate::session::ledger_location;
 use crate::sheet::SheetEntry;
 use crate::template::TemplateProblem;
-use crate::text::{display_key, escape_json_for_terminal, pluralize, strip_control};
+use crate::text::{display_key, escape_json_for_terminal, pluralize, shell_quote, strip_control};
 
 /// Show what a video will contain, or draw a storyboard
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The tag and the fields of the request itself are added at submission. A
-storyboard shows changed scenes beside the previous version, and marks problems.
+Shows the title, avatar, texts, pictures and file name of one video. --json
+prints the payload that is sent, without the fields that are added when it is
+submitted. A storyboard shows changed scenes beside the previous version.
 
 Examples:
   callsheet preview jobs/spring.toml                  the first video
   callsheet preview jobs/spring.toml --key TEA-001 --json
-  callsheet preview jobs/spring.toml --all            one payload per line
+  callsheet preview jobs/spring.toml --all            payloads as JSON
   callsheet preview jobs/spring.toml --storyboard board.html")]
 pub(crate) struct PreviewArgs {
     /// Batch name or file
     #[arg(required_unless_present = "schema")]
     #[arg(value_parser = batch_file_parser())]
     batch: Option<PathBuf>,
-    /// Row number in the spreadsheet
+    /// Row number in the spreadsheet (its first video)
     #[arg(long, value_name = "N", value_parser = parse_number::<u64>)]
     row: Option<u64>,
     /// Key of the row
     #[arg(long, value_name = "KEY", conflicts_with = "row")]
     key: Option<String>,
-    /// All rows, one payload per line
+    /// All rows as JSON, one video per line
     #[arg(long, conflicts_with_all = ["row", "key"])]
     all: bool,
     /// Draw the scenes as an HTML page: all rows, or --row or --key
@@ -55,10 +56,10 @@ pub(crate) struct PreviewArgs {
     /// Let the page load pictures from the web
     #[arg(long, requires = "storyboard")]
     pictures: bool,
-    /// Compare the storyboard with the ledger of rehearsals
+    /// Compare the storyboard with the rehearsals
     #[arg(long, requires = "storyboard")]
     sandbox: bool,
-    /// Print only the JSON Schema of payloads
+    /// Print only the JSON Schema of payloads, for programs
     #[arg(long, conflicts_with_all = ["batch", "row", "key", "all", "storyboard"])]
     schema: bool,
 }
@@ -182,10 +183,31 @@ fn print_one(inputs: PlanInputs, args: &PreviewArgs, printer: &Printer) -> ExitR
             printer.error(&format!("{} is skipped: {reason}", describe_row(&entry, &entry.key)));
             return ExitReason::Input;
         };
-        return print_payload(&inputs, variant, &entry, printer);
+        let exit = print_payload(&inputs, variant, &entry, printer);
+        if exit == ExitReason::Done {
+            let is_other = |other: &&VariantMapping| other.variant != variant.variant;
+            let others = inputs.variants.iter().filter(is_other).filter(|other| {
+                let is_own = entry.variant.is_none() || entry.variant == other.variant;
+                is_own && other.should_make(&entry, &rows)
+            });
+            print_others(others.map(|other| other.job_key(&entry.key)).collect(), args, printer);
+        }
+        return exit;
     }
     printer.error(&args.no_match_message());
     ExitReason::Input
+}
+
+/// Names the other videos that a row makes.
+fn print_others(keys: Vec<String>, args: &PreviewArgs, printer: &Printer) {
+    let (Some(first), Some(file)) = (keys.first(), &args.batch) else { return };
+    let file = shell_quote(&file.display().to_string()).into_owned();
+    let named: Vec<_> = keys.iter().map(|key| display_key(key)).collect();
+    printer.status(&format!(
+        "Also of this row: {}\nNext: callsheet preview {file} --key {}",
+        named.join(", "),
+        shell_quote(first)
+    ));
 }
 
 /// Returns "row 3 TEA-001".

@@ -22,11 +22,11 @@ use crate::session::ledger_match::{LedgerMatch, MatchOverrides};
 use crate::session::locked_batch::LeasedBatch;
 use crate::text::{display_key, pluralize, strip_control};
 
-/// Rename finished videos after `file` has changed
+/// Rename finished videos to a new file-name pattern
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A changed `file` in the batch file names videos that are downloaded from now on.
-This command gives finished videos the new names as well, free of charge, and
+After you change `file` in the batch file, videos that are downloaded from then
+on get the new names. This command renames the finished ones, too (free), and
 writes results.csv and report.html again. No file is overwritten.
 JSON fields: callsheet help json rename
 
@@ -36,7 +36,7 @@ pub(crate) struct RenameArgs {
     /// Batch name or file
     #[arg(value_parser = batch_file_parser())]
     batch: PathBuf,
-    /// Use the ledger of rehearsals
+    /// The batch of the rehearsals, not of the real runs
     #[arg(long)]
     sandbox: bool,
     /// Do not ask

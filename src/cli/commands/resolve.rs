@@ -42,17 +42,17 @@ pub(crate) struct ResolveArgs {
     trust: TrustArgs,
     /// Key, or an unambiguous part of it
     key: String,
-    /// It was accepted as this project
+    /// The video is this project of your account (free)
     #[arg(long, value_name = "PROJECT", group = "verdict")]
     adopt: Option<String>,
-    /// It was not accepted: the next run submits it (paid)
+    /// It is not in your account: the next run renders it (paid)
     #[arg(long, group = "verdict")]
     not_submitted: bool,
-    /// Give up; it may have been paid for
+    /// Give the video up; it may have been paid for
     #[arg(long, group = "verdict")]
     abandon: bool,
-    /// Reason, for the job's history
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    /// Reason, for the audit trail
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     because: String,
 }
 

@@ -33,13 +33,13 @@ pub(crate) struct ResumeArgs {
     ledger_match: MatchArgs,
     #[command(flatten)]
     window: WindowArgs,
-    /// Submit all at once, not two videos first
+    /// Do not wait for the first videos (`canary`)
     #[arg(long)]
     no_canary: bool,
     /// End without waiting for uncertain videos
     #[arg(long)]
     no_wait: bool,
-    /// Overrides `max_videos` of the batch file
+    /// Like --limit, instead of `max_videos`
     #[arg(long, value_name = "N", value_parser = parse_number::<u32>)]
     max_videos: Option<u32>,
     /// Receive webhooks in this run, as in `[webhook]`

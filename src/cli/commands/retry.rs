@@ -22,10 +22,11 @@ use crate::text::{format_credits, pluralize};
 /// Retry failed or cancelled videos
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Shows the number of videos and their cost first. A finished video whose
-download failed is only downloaded again. A render that was given up is checked
-first, and paid for again only if it did not finish. Uncertain jobs are left
-unchanged, because they may already be paid for (see `callsheet resolve`).
+Shows the number of videos and their cost, then puts them back into the queue: a
+live run, or the next one, does the work. A finished video whose download failed
+is only downloaded again. A render that was given up is checked first, and paid
+for again only if it did not finish. Uncertain videos are left unchanged,
+because they may already be paid for (see `callsheet resolve`).
 
 Examples:
   callsheet retry spring                        all failed and cancelled videos
@@ -36,10 +37,10 @@ pub(crate) struct RetryArgs {
     batch_ref: BatchRef,
     /// Only these keys, or unambiguous parts of them
     keys: Vec<String>,
-    /// Only jobs that failed for this cause, such as refused
+    /// Only videos that failed for this cause, such as refused
     #[arg(long, value_name = "CAUSE")]
     cause: Option<String>,
-    /// Only jobs in this state
+    /// Only videos in this state
     #[arg(long, value_enum, value_name = "STATE")]
     state: Option<RetryableState>,
     /// Do not ask
@@ -72,7 +73,8 @@ impl RetryableState {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A render in progress cannot be cancelled: AI Studios has no request for it, and
-bills it. The number of such renders is shown.")]
+bills it. Cancel shows how many there are, and how many uncertain videos, which
+may be paid for.")]
 pub(crate) struct CancelArgs {
     #[command(flatten)]
     batch_ref: BatchRef,

@@ -31,8 +31,8 @@ const ITEMS_PER_PAGE: u32 = 500;
 /// Approve or reject finished videos
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A verdict belongs to one version and the very bytes of its video: a video that
-is made again has none. It costs nothing and starts nothing.
+A verdict is about one exact video: a video that is made again has none yet.
+Reviewing is free and starts no run.
 JSON fields: callsheet help json review
 
 Examples:
@@ -49,10 +49,10 @@ pub(crate) struct ReviewArgs {
     /// Reject the videos of these keys
     #[arg(long, value_name = "KEY", num_args = 1.., requires = "reason")]
     reject: Vec<String>,
-    /// Ask for changes of the videos of these keys
+    /// Request changes to the videos of these keys
     #[arg(long, value_name = "KEY", num_args = 1.., requires = "reason")]
     changes: Vec<String>,
-    /// Take the verdicts on these keys back
+    /// Withdraw the verdicts on these videos
     #[arg(long, value_name = "KEY", num_args = 1..)]
     withdraw: Vec<String>,
     /// Why, for --reject and --changes

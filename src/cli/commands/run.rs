@@ -36,10 +36,10 @@ Examples:
   callsheet run jobs/spring.toml --limit 3          render three
   callsheet run jobs/*.toml --yes                   several batches, unattended")]
 pub(crate) struct RunArgs {
-    /// Batch files or names; those of one account share its rates
+    /// Batch files or names (rates are shared per account)
     #[arg(value_name = "BATCH", required = true, value_parser = batch_file_parser())]
     batches: Vec<PathBuf>,
-    /// Rehearse (free), with its own ledger and folder
+    /// Rehearse (free): simulated AI Studios, no account
     #[arg(long)]
     sandbox: bool,
     /// Submit at most N videos per batch
@@ -47,26 +47,26 @@ pub(crate) struct RunArgs {
     limit: Option<u32>,
     #[command(flatten)]
     row_filter: RowFilterArgs,
-    /// Run the rows of this file (a fixed failures.csv)
+    /// Only rows of this file (a corrected failures.csv)
     #[arg(long, value_name = "FILE", conflicts_with = "only")]
     with: Option<PathBuf>,
     /// Do not ask before spending
     #[arg(long, short)]
     yes: bool,
-    /// Render again although many paid videos changed
+    /// Accept paying again for changed videos
     #[arg(long)]
     accept_changes: bool,
     /// Skip invalid rows instead of stopping
     #[arg(long)]
     skip_invalid: bool,
-    /// Render failed videos again, unless they arrived
+    /// Retry failed videos (paid, unless they finished)
     #[arg(long)]
     retry_failed: bool,
     #[command(flatten)]
     ledger_match: MatchArgs,
     #[command(flatten)]
     window: WindowArgs,
-    /// Submit all at once, not two videos first
+    /// Do not wait for the first videos (`canary`)
     #[arg(long)]
     no_canary: bool,
     /// Render only; a later run downloads
@@ -75,7 +75,7 @@ pub(crate) struct RunArgs {
     /// End without waiting for uncertain videos
     #[arg(long)]
     no_wait: bool,
-    /// Overrides `max_videos` of the batch file
+    /// Like --limit, instead of `max_videos`
     #[arg(long, value_name = "N", value_parser = parse_number::<u32>)]
     max_videos: Option<u32>,
     /// First check that all pictures and videos exist

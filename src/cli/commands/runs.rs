@@ -40,7 +40,7 @@ Example:
 pub(crate) struct RunsArgs {
     /// Only runs of this batch (name or file)
     batch: Option<String>,
-    /// Use the ledger of rehearsals
+    /// The runs of the rehearsals, not the real ones
     #[arg(long)]
     sandbox: bool,
     /// At most N runs and requests, the latest first

@@ -15,11 +15,11 @@ use crate::session::exit_code::ExitReason;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 `callsheet help faults` lists the faults. The sandbox accepts the requests of
-the V3 API, renders in simulated time, serves small real videos and keeps a
-bill.
+the V3 API, renders in simulated time, delivers small playable videos, and
+records what it would have charged.
 
 Examples:
-  callsheet sandbox                                 as documented
+  callsheet sandbox                                 without faults
   callsheet sandbox --fault lost-answer=export:5%   lose 5% of export responses
   callsheet sandbox --fault rate-limit=3            first three requests: 429")]
 pub(crate) struct SandboxArgs {

@@ -138,6 +138,10 @@ pub(crate) fn print_batch_problems(
     problems: &batch::BatchFileProblems,
 ) -> ExitReason {
     let file = problems.file.display().to_string();
+    if let ("", [problem]) = (problems.source.as_str(), problems.problems.as_slice()) {
+        print_unread_file(printer, &file, problem);
+        return ExitReason::Input;
+    }
     for problem in &problems.problems {
         print_diagnostic(
             printer,
@@ -156,6 +160,13 @@ pub(crate) fn print_batch_problems(
         &format!("the batch file `{file}`"),
     );
     ExitReason::Input
+}
+
+/// Prints why a batch file could not even be read.
+fn print_unread_file(printer: &Printer, file: &str, problem: &batch::BatchFileProblem) {
+    let help = problem.help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default();
+    printer.error(&format!("`{file}`: {}{help}", problem.message));
+    printer.status("Nothing was spent");
 }
 
 /// Prints the reason why planning failed.

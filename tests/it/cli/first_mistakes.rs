@@ -24,7 +24,7 @@ async fn a_path_that_is_right_in_another_folder_is_suggested_and_no_ledger_is_bl
             let mut command = office.command(&[command, given, "--sandbox"]);
             let refused = office.start(command.current_dir(office.path(folder))).wait();
             assert_eq!(refused.code, Some(4), "{refused:?}");
-            assert!(refused.stderr.contains("there is no such file"), "{refused:?}");
+            assert!(refused.stderr.contains("there is no such batch or batch file"), "{refused:?}");
             assert!(refused.stderr.contains(&format!("did you mean {meant}?")), "{refused:?}");
         }
     }

@@ -70,10 +70,9 @@ async fn an_invalid_batch_file_is_shown_with_its_line_and_a_caret() {
     let office = TestCli::new(2).await;
     fs::remove_file(office.path("b.toml")).unwrap();
     insta::assert_snapshot!(refusal_message(&office), @"
-      × b.toml
-      ╰─▶ there is no such file
+    error: `b.toml`: there is no such batch or batch file
       help: check the path; `callsheet new` creates a batch file
-    1 problem in the batch file `b.toml`. Nothing was spent
+    Nothing was spent
     ");
 }
 

@@ -52,7 +52,7 @@ const CLOCK_SKEW_MAX: SignedDuration = SignedDuration::from_mins(2);
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Checks the batch file, account (free), clock, disks, ledger and file locking,
-and ends with the verdict; -v also prints every setting with its source. Spends
+and says whether a run can start; -v also prints every setting with its source. Spends
 nothing without --probe-render.
 
 --probe makes and deletes one free draft, and writes the results to

@@ -26,14 +26,14 @@ use crate::text::pluralize;
 /// Arguments of `callsheet ledger catch-up`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-After a failover of its server, or as a restored backup, a ledger may lack
-records. Nothing is paid until this command has compared it with the projects
-of its accounts (free). What it finds is checked by the next run. If an account
-cannot be compared, compare it with the batch yourself, then use --checked.")]
+A ledger that was restored from a backup, or whose server failed over, may have
+lost records. No run pays for anything until this command has compared it with
+the projects of its accounts (free). The next run checks what it finds. If an
+account cannot be compared, look at its projects yourself, then use --checked.")]
 pub(crate) struct LedgerCatchUpArgs {
-    /// Batch files that the ledger may lack altogether
+    /// Batch files of batches that the ledger lost completely
     pub(super) files: Vec<PathBuf>,
-    /// Confirm that you have compared what this command cannot compare
+    /// Accept accounts that cannot be compared: you checked them
     #[arg(long)]
     checked: bool,
     #[command(flatten)]

@@ -25,12 +25,12 @@ use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location;
 use crate::text::strip_control;
 
-/// Check, back up, export or prune the ledger
+/// Back up, check or move the ledger (record of videos)
 #[derive(Debug, Args)]
 pub(crate) struct LedgerArgs {
     #[command(subcommand)]
     command: LedgerCommand,
-    /// Use the ledger of rehearsals
+    /// The ledger of the rehearsals, not of the real runs
     #[arg(long, global = true)]
     sandbox: bool,
 }
@@ -39,7 +39,7 @@ pub(crate) struct LedgerArgs {
 enum LedgerCommand {
     /// Check the whole ledger for damage
     Check,
-    /// Copy the ledger to a file, also during a run
+    /// Copy the ledger to a file (works during a run)
     Backup {
         /// New file; never overwritten
         file: PathBuf,
@@ -48,11 +48,11 @@ enum LedgerCommand {
     Path,
     /// Delete old history (shows what first)
     Prune(PruneArgs),
-    /// Export the whole ledger, also during a run
+    /// Export the whole ledger (works during a run)
     Export(LedgerExportArgs),
-    /// Move the ledger to a server, or to another file
+    /// Move the ledger to a server or another file (closes this one)
     Copy(LedgerCopyArgs),
-    /// Search AI Studios for what a restored ledger lacks
+    /// Find requests that a restored ledger has lost
     CatchUp(LedgerCatchUpArgs),
 }
 

@@ -42,23 +42,23 @@ pub(crate) struct NewArgs {
     /// XLSX, ODS, CSV or TSV file, or the https link of a sheet
     #[arg(long, value_name = "FILE")]
     sheet: Option<String>,
-    /// Template of the gallery, or a file
-    #[arg(long, value_name = "NAME")]
+    /// A gallery template (see --list), or a file
+    #[arg(long, value_name = "TEMPLATE")]
     template: Option<String>,
-    /// Accept what is guessed about the sheet
+    /// Accept all guesses about the sheet
     #[arg(long, short, requires = "sheet")]
     yes: bool,
     /// Columns that identify a row, separated by commas
     #[arg(long, value_name = "COLUMN", requires = "sheet", value_delimiter = ',')]
     key: Vec<String>,
-    /// Column for this name of the template
-    #[arg(long, value_name = "NAME=COLUMN", requires = "sheet", value_parser = parse_pair)]
+    /// Column for a field of the template: script=Text
+    #[arg(long, value_name = "FIELD=COLUMN", requires = "sheet", value_parser = parse_pair)]
     column: Vec<NamedText>,
-    /// Text for a name in the template, the same in all rows
-    #[arg(long, value_name = "NAME=TEXT", requires = "sheet", value_parser = parse_pair)]
+    /// Fixed text for a field, the same in all rows
+    #[arg(long, value_name = "FIELD=TEXT", requires = "sheet", value_parser = parse_pair)]
     set: Vec<NamedText>,
-    /// Leave out the rows with this cell
-    #[arg(long, value_name = "COLUMN=CELL", requires = "sheet", value_parser = parse_pair)]
+    /// No videos for rows with this value
+    #[arg(long, value_name = "COLUMN=VALUE", requires = "sheet", value_parser = parse_pair)]
     skip: Vec<NamedText>,
     /// Leave no row out
     #[arg(long, requires = "sheet", conflicts_with = "skip")]
@@ -154,7 +154,7 @@ fn print_gallery(printer: &Printer) {
     for template in GALLERY {
         printer.print_result(&format!("{:18}  {}", template.name, template.summary));
     }
-    printer.status("Pictures: docs/guide/gallery.md. Use one: callsheet new --template NAME");
+    printer.status("Next: callsheet new --sheet FILE --template product");
 }
 
 fn write_demo(printer: &Printer) -> Result<(), NewBatchError> {

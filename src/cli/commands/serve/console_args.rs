@@ -23,16 +23,16 @@ pub(super) struct ConsoleArgs {
     /// Only receive webhooks
     #[arg(long, conflicts_with = "console")]
     no_console: bool,
-    /// Another name of the console, as browsers call it (repeatable)
+    /// Host name under which browsers reach it (repeatable)
     #[arg(long = "host", value_name = "NAME")]
     hosts: Vec<String>,
     /// Path under which a proxy serves the console
     #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true)]
     base_path: BasePath,
-    /// Browsers reach the console through TLS only
+    /// A proxy serves the console over HTTPS only
     #[arg(long)]
     behind_tls: bool,
-    /// Let passwords cross the network in plain text
+    /// Allow passwords over unencrypted HTTP (insecure)
     #[arg(long, conflicts_with = "behind_tls")]
     plain_http: bool,
     /// Header in which a trusted proxy names the user

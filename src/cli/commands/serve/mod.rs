@@ -30,11 +30,12 @@ use crate::session::signals::ShutdownSignals;
 use crate::session::{ledger_location, webhooks};
 use crate::webhook::WebhookReceiver;
 
-/// Open the console in a browser, and receive webhooks
+/// Serve the web console, and receive webhooks
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
-Without users, the console prints a link that signs in one browser.
+Prints the address of the console and, until a user is added, a link that signs
+in one browser. Ctrl-C stops it; runs go on.
 
 Examples:
   callsheet serve                                the console on this machine
@@ -44,13 +45,13 @@ Examples:
 pub(crate) struct ServeArgs {
     #[command(subcommand)]
     command: Option<ServeCommand>,
-    /// Batches (name or file) whose `listen` is used
+    /// Batches whose webhook address (`listen`) is used
     #[arg(value_name = "BATCH")]
     batches: Vec<String>,
-    /// Receive webhooks at this address instead
+    /// Address for webhooks [default: of the batches]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// Use the ledger of rehearsals
+    /// Serve the rehearsals, not the real runs
     #[arg(long)]
     sandbox: bool,
     #[command(flatten)]

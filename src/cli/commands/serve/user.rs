@@ -33,7 +33,7 @@ of standard input.")]
 pub(crate) struct UserArgs {
     #[command(subcommand)]
     command: UserCommand,
-    /// Use the ledger of rehearsals
+    /// Users of the rehearsals, not of the real runs
     #[arg(long, global = true)]
     sandbox: bool,
 }

@@ -38,7 +38,7 @@ Examples:
 pub(crate) struct StatusArgs {
     /// Batch name or file [default: all]
     batch: Option<String>,
-    /// Use the ledger of rehearsals
+    /// The batches of the rehearsals, not of the real runs
     #[arg(long)]
     sandbox: bool,
     /// Live view; q or Ctrl-C closes it, runs continue
@@ -83,7 +83,7 @@ async fn execute(
         let batches: Vec<_> = statuses.iter().map(status_json).collect();
         printer.print_json(&json!({ "batches": batches }));
     } else if statuses.is_empty() {
-        printer.print_result(&format!("no batches yet{}", location.hint));
+        printer.print_result(&format!("No batches yet{}", location.hint));
         printer.status(&format!("Next (free): {}", first_command(&location)));
     } else {
         print_headlines(&statuses, only.is_some(), printer);
@@ -153,9 +153,12 @@ fn print_no_ledger(location: &LedgerLocation, printer: &Printer) -> ExitReason {
         printer.print_json(&json!({ "batches": [] }));
     } else {
         printer.print_result(&format!(
-            "no runs yet; the first run creates the ledger `{}`{}",
+            "Nothing was run here: there is no ledger `{}`{}",
             location.address, location.hint
         ));
+        printer.status(
+            "If you have run a batch, change to its folder, or name its ledger with --ledger",
+        );
         printer.status(&format!("Next (free): {}", first_command(location)));
     }
     ExitReason::Done
