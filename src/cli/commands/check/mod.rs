@@ -3,6 +3,7 @@
 //! Covers the batch file, the account (one free request), webhooks, the clock, free disk space, the
 //! ledger and file locking. Spends nothing and leaves nothing behind.
 
+mod caps;
 mod ledger_match;
 mod probe;
 mod webhook;
@@ -127,6 +128,7 @@ async fn execute(
     }
     findings.extend(location.address.as_file().map(check_lock));
     if let Some(batch) = &batch {
+        findings.extend(caps::check_caps(&batch.limits));
         findings.push(check_disk_space("output", &output_dir::output_dir(batch, args.sandbox)));
         findings.extend(
             batch.window.as_ref().map(|window| window::check_window(window, Clock::real().now())),
