@@ -115,7 +115,9 @@ pub enum LedgerError {
         known: Vec<String>,
     },
     /// Another run has taken the batch over; nothing was written.
-    #[error("another run has taken over this batch; this run stops")]
+    #[error(
+        "another run has taken over this batch, and this one stops; `callsheet status` shows it"
+    )]
     LeaseLost,
     /// Records may be lacking, and the batch was not compared with its account since.
     #[error(

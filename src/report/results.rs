@@ -42,8 +42,9 @@ pub fn io_error_message(source: &io::Error) -> &'static str {
     }
 }
 
-/// The columns after those of the sheet.
-const OUTCOME_COLUMNS: [&str; 13] = [
+/// The columns after those of the sheet. `sheet::results_columns` knows them by the same list, so that the
+/// user can fix `failures.csv` and run it.
+const RESULTS_COLUMNS: [&str; 13] = [
     "status",
     "version",
     "project_id",
@@ -255,7 +256,7 @@ pub(super) fn write_headings<W: Write>(
     out.write_all("\u{feff}".as_bytes())?;
     let mut out = csv::Writer::from_writer(out);
     let own = headings.iter().map(|heading| escape_formula(heading));
-    write_record(&mut out, own.chain(OUTCOME_COLUMNS.into_iter().map(Cow::Borrowed)))?;
+    write_record(&mut out, own.chain(RESULTS_COLUMNS.into_iter().map(Cow::Borrowed)))?;
     Ok(out)
 }
 
@@ -276,7 +277,7 @@ pub(super) fn write_row_lines<W: Write>(
     Ok(())
 }
 
-fn outcome_cells(row: &JobRow) -> [String; OUTCOME_COLUMNS.len()] {
+fn outcome_cells(row: &JobRow) -> [String; RESULTS_COLUMNS.len()] {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let state = match row.state {
         Some(JobState::Rendering) if row.stalled => "stalled",

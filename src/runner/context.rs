@@ -145,6 +145,7 @@ impl<S: StudioApi> RunContext<S> {
         self.limits.breakers.halt(match error {
             LedgerError::Unavailable { .. } => Halt::LedgerUnavailable { message },
             LedgerError::Behind { .. } => Halt::LedgerBehind { message },
+            LedgerError::LeaseLost => Halt::LeaseLost { message },
             _ => Halt::Ledger { message },
         });
     }

@@ -20,6 +20,7 @@ mod callbacks;
 mod clock;
 mod control_api;
 mod crossed_responses;
+mod download_links;
 mod endpoint;
 mod faults;
 mod inject_fault;

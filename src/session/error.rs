@@ -84,7 +84,10 @@ impl CommandError {
 impl From<LedgerError> for CommandError {
     fn from(error: LedgerError) -> Self {
         match error {
-            LedgerError::SeveralNames { .. } => Self::new(ExitReason::BatchLocked, error),
+            // The machine slept, or did not reach the ledger, until its lease was over.
+            LedgerError::LeaseLost | LedgerError::SeveralNames { .. } => {
+                Self::new(ExitReason::BatchLocked, error)
+            }
             LedgerError::MountedAlone { .. } | LedgerError::Moved { .. } => Self::usage(error),
             LedgerError::Behind { .. } => {
                 Self::new(ExitReason::Uncertain, error).with_cause(StopCause::LedgerBehind)

@@ -131,6 +131,7 @@ pub(crate) fn stop_for_halt(halt: &Halt) -> RunStop {
         Halt::OutputFolder { .. } => (ExitReason::Unexpected, StopCause::OutputFolder, detail),
         Halt::LedgerUnavailable { .. } => (ExitReason::TransientFailure, StopCause::Ledger, detail),
         Halt::LedgerBehind { .. } => (ExitReason::Uncertain, StopCause::LedgerBehind, detail),
+        Halt::LeaseLost { .. } => (ExitReason::BatchLocked, StopCause::OtherBatch, detail),
         Halt::Ledger { .. } => (ExitReason::Unexpected, StopCause::Ledger, detail),
     };
     new_stop(exit, cause, message)
@@ -404,9 +405,10 @@ pub(crate) fn halt_cause(halt: &Halt) -> &'static str {
         Halt::TransientFailures { .. } => "passing-trouble",
         Halt::Unresponsive { .. } => "silence",
         Halt::OutputFolder { .. } => "output",
-        Halt::LedgerUnavailable { .. } | Halt::LedgerBehind { .. } | Halt::Ledger { .. } => {
-            "ledger"
-        }
+        Halt::LedgerUnavailable { .. }
+        | Halt::LedgerBehind { .. }
+        | Halt::LeaseLost { .. }
+        | Halt::Ledger { .. } => "ledger",
     }
 }
 

@@ -9,7 +9,7 @@ use super::csv_conversion::RowOrigin;
 use super::heading_match::{HeadingRepeat, HeadingSet};
 use super::problem::SheetProblem;
 use super::records::{CELL_BYTES_MAX, CELLS_MAX, CsvRecord, RECORD_BYTES_MAX, RecordDamage};
-use super::report_input::VARIANT_COLUMN;
+use super::results_columns::VARIANT_COLUMN;
 use crate::text::unescape_formula;
 
 /// The shape that a record must have to be a row.

@@ -16,7 +16,7 @@ use super::heading_match;
 use super::key::KeySource;
 use super::problem::{SheetColumn, SheetProblem, shorten_for_message};
 use super::records::CsvRecord;
-use super::report_input;
+use super::results_columns;
 use super::skip::SkipRule;
 use crate::text::{nearest_name, trim_invisible, unescape_formula};
 
@@ -48,7 +48,7 @@ impl HeadingRow {
         want: &SheetSpec<'_>,
     ) -> Result<(Self, Vec<SheetProblem>), Vec<SheetProblem>> {
         let mut headings = decode_headings(record, origin).map_err(|problem| vec![problem])?;
-        let report = report_input::count_report_columns(&headings);
+        let report = results_columns::count_report_columns(&headings);
         headings.truncate(headings.len() - report);
         let mut check = HeadingCheck {
             row: record.position.row,

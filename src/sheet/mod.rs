@@ -25,7 +25,7 @@ mod key;
 mod preview;
 mod problem;
 mod records;
-mod report_input;
+mod results_columns;
 mod signature;
 mod skip;
 mod source;
@@ -170,7 +170,7 @@ impl Sheet {
     pub fn report_columns(&self) -> ReportColumns {
         match self.shape.report_columns {
             1.. => ReportColumns::All,
-            0 if report_input::is_partial_report(self.headings()) => ReportColumns::Some,
+            0 if results_columns::is_partial_report(self.headings()) => ReportColumns::Some,
             0 => ReportColumns::None,
         }
     }

@@ -222,7 +222,7 @@
   }
 
   // --- Review with the keyboard: J next, K before, A approve, R reason, U undo, the space bar plays,
-  // Ctrl+Enter sends the reason. It can be switched off.
+  // Ctrl+Enter sends the reason. A key presses the element with its `data-key`. It can be switched off.
   const KEYS_OFF = "callsheet-review-keys-off";
   const review = document.querySelector("[data-review]");
   const areKeysOff = () => { try { return localStorage.getItem(KEYS_OFF) === "yes"; } catch { return false; } };

@@ -8,7 +8,7 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::model::verdict::VerdictKind;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::statement::Statement;
-use crate::ledger::write::claim::sample_gate::sample_videos;
+use crate::ledger::write::claim::sample_gate::sample_gate_videos;
 use crate::ledger::{BatchId, Ledger};
 
 /// A finished video of a sample.
@@ -20,7 +20,7 @@ pub struct SampleGateVideo {
     pub verdict: Option<VerdictKind>,
 }
 
-static FINISHED: Statement = Statement::new(sample_videos!(
+static FINISHED: Statement = Statement::new(sample_gate_videos!(
     "finished videos",
     "j.key, r.verdict",
     " and j.state in ('done', 'reused') order by j.position"
@@ -34,7 +34,10 @@ struct SampleGateRow {
 
 impl Ledger {
     /// Returns the finished videos of the sample, in the order of the sheet.
-    pub async fn sample_videos(&self, batch: BatchId) -> Result<Vec<SampleGateVideo>, LedgerError> {
+    pub async fn sample_gate_videos(
+        &self,
+        batch: BatchId,
+    ) -> Result<Vec<SampleGateVideo>, LedgerError> {
         let rows: Vec<SampleGateRow> = self.readers.fetch_all(&FINISHED, binds![batch.0]).await?;
         let verdict =
             |text: String| VerdictKind::parse(&text).filter(|kind| *kind != VerdictKind::Withdrawn);

@@ -58,7 +58,12 @@ pub enum Halt {
         /// How that was noticed, and what to do.
         message: String,
     },
-    /// The ledger cannot be written, or another run has taken the batch over.
+    /// Another run has taken the batch over, because this one did not renew its lease in time.
+    LeaseLost {
+        /// The cause, and what to do.
+        message: String,
+    },
+    /// The ledger cannot be written.
     Ledger {
         /// The cause, and what to do.
         message: String,
@@ -77,6 +82,7 @@ impl Halt {
             | Self::OutputFolder { message }
             | Self::LedgerUnavailable { message }
             | Self::LedgerBehind { message }
+            | Self::LeaseLost { message }
             | Self::Ledger { message } => message,
         }
     }
@@ -91,6 +97,7 @@ impl Halt {
             | Self::OutputFolder { .. }
             | Self::LedgerUnavailable { .. }
             | Self::LedgerBehind { .. }
+            | Self::LeaseLost { .. }
             | Self::Ledger { .. } => false,
         }
     }
@@ -98,9 +105,10 @@ impl Halt {
     /// Returns whether the ledger is the cause.
     pub fn is_of_ledger(&self) -> bool {
         match self {
-            Self::LedgerUnavailable { .. } | Self::LedgerBehind { .. } | Self::Ledger { .. } => {
-                true
-            }
+            Self::LedgerUnavailable { .. }
+            | Self::LedgerBehind { .. }
+            | Self::LeaseLost { .. }
+            | Self::Ledger { .. } => true,
             Self::Account { .. }
             | Self::Moved { .. }
             | Self::PermanentFailures { .. }
@@ -118,6 +126,7 @@ impl Halt {
             | Self::Unresponsive { .. }
             | Self::LedgerUnavailable { .. }
             | Self::LedgerBehind { .. }
+            | Self::LeaseLost { .. }
             | Self::Ledger { .. } => true,
             Self::PermanentFailures { .. }
             | Self::TransientFailures { .. }

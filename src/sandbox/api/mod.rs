@@ -22,8 +22,8 @@ pub(super) use response::{RequestRejection, SandboxResponse};
 use axum::body::Bytes;
 
 use super::SandboxCredentials;
+use super::download_links::DownloadLinks;
 use super::endpoint::SandboxEndpoint;
-use super::sample_videos::DownloadLinks;
 use super::vendor_behavior::{AuthErrorShape, SandboxSwitches};
 use super::world::{JournalEntry, RenderRecord, SandboxWorld};
 

@@ -247,8 +247,8 @@ impl SandboxWorld {
         let content = content_hash(project);
         let queue = &switches.queue;
         let (low, high) = (u64::from(queue.render_min_s), u64::from(queue.render_max_s));
-        let length_s = self.rng.draw_in_range("render", content, low, high.max(low));
-        let price = render_price(length_s, switches);
+        let render_s = self.rng.draw_in_range("render", content, low, high.max(low));
+        let price = render_price(render_s, switches);
         let too_many = order.renders_max.is_some_and(|max| self.renders.len() as u64 >= max);
         let left = switches
             .credit
@@ -266,7 +266,7 @@ impl SandboxWorld {
             task: format!("task-{}", self.generate_id("task", now)),
             submitted: now,
             start,
-            end: start + (length_s * 1000) as i64,
+            end: start + (render_s * 1000) as i64,
             failure: None,
             price,
             charge_at: switches.credit.charge_at,
@@ -349,8 +349,8 @@ fn video_hash(project: &ProjectRecord, resolution: &str) -> u64 {
     hash64(&marks.map(u64::to_le_bytes).concat())
 }
 
-fn render_price(length_s: u64, switches: &SandboxSwitches) -> f64 {
-    let minutes = length_s as f64 / 60.0;
+fn render_price(render_s: u64, switches: &SandboxSwitches) -> f64 {
+    let minutes = render_s as f64 / 60.0;
     let credit = &switches.credit;
     let exact = if credit.fractional { minutes } else { minutes.ceil() } * credit.per_minute;
     (exact * 100.0).round() / 100.0

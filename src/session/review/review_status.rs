@@ -67,7 +67,9 @@ impl ReviewStatus {
         }
         let wanted = parsed.map_or(0, |batch| u64::from(batch.limits.canary));
         let sample = match settings.sample {
-            true => Some(SampleStatus { wanted, videos: ledger.sample_videos(batch.id).await? }),
+            true => {
+                Some(SampleStatus { wanted, videos: ledger.sample_gate_videos(batch.id).await? })
+            }
             false => None,
         };
         let deliveries = match has_hook {

@@ -226,7 +226,7 @@ fn no_reference_names_what_does_not_exist() {
 #[test]
 fn every_column_of_the_results_is_documented() {
     let source = source_file("results.rs");
-    let list = source.split("OUTCOME_COLUMNS: [").nth(1).unwrap().split("];").next().unwrap();
+    let list = source.split("RESULTS_COLUMNS: [").nth(1).unwrap().split("];").next().unwrap();
     let columns: Vec<String> = list.split('"').skip(1).step_by(2).map(str::to_owned).collect();
     assert!(columns.len() >= 10, "the list of columns was not recognised: {columns:?}");
     assert_mentions("docs/reference/results-csv.md", columns);

@@ -220,7 +220,7 @@ async fn suspended_run_that_lost_its_batch_changes_nothing_when_it_continues() {
         let (bill, results) = (cli.sandbox.bill(), cli.results("out"));
         first.signal("CONT");
         let resumed = first.wait();
-        assert_eq!(resumed.code, Some(1), "{mode}: {resumed:?}");
+        assert_eq!(resumed.code, Some(11), "{mode}: {resumed:?}");
         assert!(
             resumed.stderr.contains("another run has taken over this batch"),
             "{}",

@@ -129,7 +129,8 @@ async fn machine_that_was_frozen_past_its_lease_sends_nothing_when_it_wakes() {
     let renders = machines.office.sandbox.render_count();
     signal(&frozen, "-CONT");
     let ended = frozen.wait();
-    assert!(!matches!(ended.code, Some(0)), "{ended:?}");
+    assert_eq!(ended.code, Some(11), "{ended:?}");
+    assert!(ended.stderr.contains("another run has taken over this batch"), "{ended:?}");
     assert_eq!(machines.office.sandbox.render_count(), renders, "the frozen machine paid");
     machines.assert_nothing_lost();
 }
@@ -158,7 +159,8 @@ async fn machine_that_was_frozen_for_three_minutes_was_replaced_and_sends_nothin
     signal(&frozen, "-CONT");
     let ended = frozen.wait();
     println!("its exit code: {:?}", ended.code);
-    assert!(!matches!(ended.code, Some(0)), "{ended:?}");
+    assert_eq!(ended.code, Some(11), "{ended:?}");
+    assert!(ended.stderr.contains("another run has taken over this batch"), "{ended:?}");
     assert_eq!(machines.office.sandbox.render_count(), renders, "the frozen machine paid");
     machines.assert_nothing_lost();
 }

@@ -17,7 +17,7 @@ use crate::ledger::write::lease::BatchLease;
 use crate::ledger::write::write_op::WriteOp;
 use crate::ledger::{BatchId, JobId};
 
-macro_rules! sample_videos {
+macro_rules! sample_gate_videos {
     ($what:literal, $columns:literal, $filter:literal) => {
         concat!(
             "-- ledger::sample_gate, ",
@@ -37,9 +37,9 @@ macro_rules! sample_videos {
         )
     };
 }
-pub(in crate::ledger) use sample_videos;
+pub(in crate::ledger) use sample_gate_videos;
 
-static COUNTS: Statement = Statement::new(sample_videos!(
+static COUNTS: Statement = Statement::new(sample_gate_videos!(
     "counts",
     "count(case when j.state in ('done', 'reused') and r.verdict = 'approved' then 1 end) as approved,
         count(case when j.state in ('submitting', 'uncertain', 'rendering', 'fetching', 'done',

@@ -4,8 +4,8 @@
 //! as they were in the original sheet, without the report columns and the apostrophes that escape
 //! formulas.
 
-/// The last columns of every report.
-const REPORT_COLUMNS: [&str; 13] = [
+/// The last columns of every report, as `report::results` writes them; earlier programs wrote fewer.
+const RESULTS_COLUMNS: [&str; 13] = [
     "status",
     "version",
     "project_id",
@@ -37,7 +37,7 @@ pub(super) fn is_partial_report(headings: &[String]) -> bool {
 pub(super) fn count_report_columns(headings: &[String]) -> usize {
     let ends_in = |columns: &usize| {
         let own = headings.len().saturating_sub(*columns);
-        own > 0 && headings[own..].iter().eq(&REPORT_COLUMNS[..*columns])
+        own > 0 && headings[own..].iter().eq(&RESULTS_COLUMNS[..*columns])
     };
-    [REPORT_COLUMNS.len(), COLUMNS_WITHOUT_REVIEW].into_iter().find(ends_in).unwrap_or(0)
+    [RESULTS_COLUMNS.len(), COLUMNS_WITHOUT_REVIEW].into_iter().find(ends_in).unwrap_or(0)
 }
