@@ -143,7 +143,15 @@ impl TestCli {
         let url = self.sandbox.base_url();
         // A server takes no shorter quiet wait.
         let limits = match self.database {
-            Some(_) => limits.replace("settle_after = '1s'", "settle_after = '5m'"),
+            Some(_) => {
+                let is_short =
+                    |line: &&str| line.starts_with("settle_after") && line.ends_with("s'");
+                let lines = limits.lines().map(|line| match is_short(&line) {
+                    true => "settle_after = '5m'\n".to_owned(),
+                    false => format!("{line}\n"),
+                });
+                lines.collect()
+            }
             None => limits.to_owned(),
         };
         self.write(
