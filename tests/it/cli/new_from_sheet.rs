@@ -80,11 +80,13 @@ async fn uncertain_sheet_is_refused_without_a_terminal_with_the_options_that_dec
     let refused = run_new(&office, &["--sheet", "odd.csv"]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
     insta::assert_snapshot!(refused.stderr, @r"
-    error: 3 questions about the sheet; answer with these options, or accept these guesses with --yes:
+    error: 4 questions about the sheet; answer with these options, or accept these guesses with --yes:
       Which column identifies a row? Its cells must differ, and stay the same later
           --key Thing
       Which column has what the presenter says?
           --column script=Spot
+      In which language are the scripts? No column names it; a code such as en, de or ko
+          --set language=en
       Which values of `Status` leave a row out? Rows: Legal (1), Ready (1)
           --skip Status=Legal, or --no-skip
     ");
@@ -96,8 +98,8 @@ async fn uncertain_sheet_is_refused_without_a_terminal_with_the_options_that_dec
     assert_eq!(planned.code, Some(0), "{planned:?}");
     assert!(planned.stdout.contains("1 skipped"), "a status that is not known: {planned:?}");
 
-    let options =
-        ["two", "--sheet", "odd.csv", "--key", "thing", "--column", "script=Spot", "--no-skip"];
+    let options = ["--key", "thing", "--column", "script=Spot", "--no-skip", "--set"];
+    let options = [&["two", "--sheet", "odd.csv"], &options[..], &["language=de"]].concat();
     let decided = run_new(&office, &options);
     assert_eq!(decided.code, Some(0), "{decided:?}");
     let planned = office.run(&["plan", "two", "--offline"]);
@@ -121,10 +123,59 @@ async fn at_a_terminal_each_question_is_asked_and_its_answer_is_written() {
     terminal.wait_for_text("Which column identifies a row?");
     terminal.answer("1");
     terminal.wait_for_text("Which column has what the presenter says?");
-    let ended = terminal.answer_and_wait("Spot");
+    terminal.answer("Spot");
+    terminal.wait_for_text("In which language are the scripts?");
+    terminal.wait_for_text("Answer [en]: ");
+    terminal.answer("klingon");
+    terminal.wait_for_text("`klingon` is no code of a language, such as en, de or ko");
+    let ended = terminal.answer_and_wait("German");
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let written = read(&office, "jobs/odd.toml");
     assert!(written.contains("columns = { script = \"Spot\", sku = \"Thing\" }"), "{written}");
+    assert!(written.contains("defaults = { language = \"de\" }"), "{written}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn language_that_no_column_names_is_guessed_only_with_yes() {
+    let office = TestCli::new(1).await;
+    office.write("p.csv", "sku,script\nA1,Our first spring harvest has arrived\n");
+    let refused = run_new(&office, &["--sheet", "p.csv"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("--set language=en"), "{refused:?}");
+    let accepted = run_new(&office, &["--sheet", "p.csv", "--yes"]);
+    assert_eq!(accepted.code, Some(0), "{accepted:?}");
+    let guess = "language: en (a guess: no column names it); change `defaults` in the batch file";
+    assert!(accepted.stderr.contains(guess), "{accepted:?}");
+    assert!(read(&office, "jobs/p.toml").contains("defaults = { language = \"en\" }"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_of_a_sheet_is_reported_as_plan_reports_it_and_nothing_is_written() {
+    let office = TestCli::new(1).await;
+    let batch = |name: &str| {
+        format!("name = 'p'\nsheet = '../{name}'\ntemplate = '../t.json.hbs'\nkey = 'key'\n")
+    };
+    for (name, text) in [
+        ("open.csv", "key,script\nA1,Our first harvest\nA2,\"It holds 400 ml\nA3,One bag\n"),
+        ("stray.csv", "key,script\nA1,\"Our first\" harvest\nA2,\"It holds\nA3,\"One bag\n"),
+    ] {
+        office.write(name, text);
+        let refused = run_new(&office, &["--sheet", name, "--yes"]);
+        assert_eq!(refused.code, Some(4), "{refused:?}");
+        assert!(!office.path("jobs/open.toml").exists() && !office.path("templates").exists());
+        std::fs::create_dir_all(office.path("jobs")).unwrap();
+        office.write("jobs/x.toml", &batch(name));
+        let planned = office.run(&["plan", "jobs/x.toml", "--offline"]);
+        std::fs::remove_dir_all(office.path("jobs")).unwrap();
+        assert_eq!(planned.code, Some(4), "{planned:?}");
+        let mut errors =
+            refused.stderr.split("\nerror: ").map(|part| part.trim_start_matches("error: "));
+        assert!(
+            errors.all(|error| planned.stderr.contains(error.trim())),
+            "{refused:?} {planned:?}"
+        );
+        assert!(refused.stderr.contains("column B `script`: "), "{refused:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
