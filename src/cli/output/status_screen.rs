@@ -321,7 +321,11 @@ mod tests {
                 skipped: 0,
                 generating: 0,
                 spending: SpendingTotals { requests: 40, estimated: 44.5, heard_of: 0, heard: 0.0 },
-                throughput: Some(Throughput { videos: 30, span: std::time::Duration::from_mins(45) }),
+                throughput: Some(Throughput {
+                    videos: 30,
+                    span: std::time::Duration::from_mins(45),
+                    since_last: std::time::Duration::ZERO,
+                }),
                 last_run_status: None,
                 last_run: None,
                 last_stop: None,

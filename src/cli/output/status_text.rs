@@ -23,7 +23,7 @@ const MESSAGE_CHARS_MAX: usize = 160;
 
 /// Returns the throughput; per hour only if it was measured for at least a minute.
 pub(crate) fn describe_throughput(throughput: Throughput) -> String {
-    let Throughput { videos, span } = throughput;
+    let Throughput { videos, span, .. } = throughput;
     let measured = format!("{} in {}", pluralize(videos, "video"), format_duration(span));
     match span < PER_HOUR_SPAN_MIN {
         true => measured,
@@ -164,7 +164,7 @@ mod tests {
     fn the_throughput_of_a_short_run_is_not_given_per_hour() {
         let line = |videos, span_ms| {
             let span = Duration::from_millis(span_ms);
-            describe_throughput(Throughput { videos, span })
+            describe_throughput(Throughput { videos, span, since_last: Duration::ZERO })
         };
         assert_eq!(line(12, 5_000), "12 videos in 5 s");
         assert_eq!(line(12, 59_999), "12 videos in 59 s");
