@@ -21,10 +21,10 @@ use crate::text::{escape_formula, escape_json_for_terminal};
 /// Arguments of `callsheet ledger export`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-ndjson: one JSON object per line with the columns of its `table`: batch,
-template, layout, run, job, version, submission, hearsay, event,
-operator_request, row_without_job. csv: one file per table. Times are RFC 3339;
-video links have no signature.")]
+ndjson: one JSON object per line, with its table. csv: one file per table. The
+tables: batch, template, layout, run, job, version, submission, hearsay (what
+callbacks reported), event, operator_request, row_without_job. Times are
+RFC 3339; video links have no signature.")]
 pub(crate) struct LedgerExportArgs {
     /// Only this batch (name)
     batch: Option<String>,
