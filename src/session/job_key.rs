@@ -59,7 +59,7 @@ async fn unknown_key_error(
         return Ok(CommandError::usage(format!(
             "`{part}` has no video: row {} is {}{reason}",
             row.row_number,
-            row.status().as_str()
+            row.status().label()
         )));
     }
     let keys = ledger.first_keys(stored.id, KEYS_COMPARED_MAX).await?;

@@ -165,9 +165,9 @@ impl CommandHints {
         format!("callsheet plan {}{}", shell_quote(&self.file), self.ledger_options)
     }
 
-    /// Returns the command that lists all rows of a plan for programs, for free.
-    pub(crate) fn plan_json_command(&self) -> String {
-        format!("{} --json", self.plan_command())
+    /// Returns the command that writes all rows of a plan as a page, for free.
+    pub(crate) fn plan_page_command(&self) -> String {
+        format!("{} --html plan.html", self.plan_command())
     }
 
     /// Returns the command that gives finished videos the names of a changed `file`.

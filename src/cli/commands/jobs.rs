@@ -20,14 +20,14 @@ use crate::text::{pluralize, suggest_name};
 /// Rows of the table without `--limit`: as many as a user can scroll through.
 const TABLE_ROWS_MAX: u64 = 500;
 
-/// List the jobs of a batch
+/// List the videos of a batch
 #[derive(Debug, Args)]
 #[command(after_help = "\
-States: ready, submitting, uncertain, rendering, fetching, done, reused, failed,
-cancelled; and stalled (rendering without progress), generating (ready; AI
-Studios is making the draft), invalid (row not usable), skipped (row excluded
-by the sheet), open (not final), removed (row no longer in the sheet; listed
-only on request).
+States: ready (shown as waiting), submitting, uncertain, rendering, fetching
+(shown as downloading), done, reused, failed, cancelled; and stalled (rendering
+without progress), generating (waiting: AI Studios is making the draft), invalid
+(row not usable), skipped (row excluded by the sheet), open (not final), removed
+(row no longer in the sheet; listed only on request).
 JSON fields, one object per line: callsheet help json jobs
 
 Examples:
@@ -37,17 +37,17 @@ Examples:
 pub(crate) struct JobsArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
-    /// Only jobs in these states (comma-separated)
+    /// Only videos in these states (comma-separated)
     #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = parse_row_status)]
     state: Vec<RowStatus>,
-    /// Only jobs that failed for this cause, such as refused
+    /// Only videos that failed for this cause, such as refused
     #[arg(long, value_name = "CAUSE")]
     cause: Option<String>,
     /// Only rows where COLUMN is VALUE (`!=`: is not);
     /// OR within a column, AND between columns
     #[arg(long = "where", value_name = "COLUMN=VALUE")]
     conditions: Vec<RowCondition>,
-    /// At most N jobs [default: 500; with --json: all]
+    /// At most N videos [default: 500; with --json: all]
     #[arg(long, value_name = "N", value_parser = parse_number::<u64>)]
     limit: Option<u64>,
 }
@@ -199,7 +199,7 @@ impl JobListing<'_> {
                 (false, true) => RowStatus::Generating,
                 (false, false) => state,
             }
-            .as_str()
+            .label()
             .to_owned(),
             progress.map(|percent| format!("{percent:.0}")).unwrap_or_default(),
             if row.state.is_some() { row.version.to_string() } else { String::new() },
@@ -213,13 +213,13 @@ impl JobListing<'_> {
             return;
         }
         if self.printed == 0 {
-            self.printer.status("No matching jobs");
+            self.printer.status("No matching videos");
             return;
         }
         self.printer.print_result(&self.table.render());
         if self.omitted > 0 {
             let more = commands.jobs_command(&format!("--limit {}", self.printed + self.omitted));
-            self.printer.status(&format!("and {}: {more}", pluralize(self.omitted, "more job")));
+            self.printer.status(&format!("and {}: {more}", pluralize(self.omitted, "more video")));
         }
     }
 }

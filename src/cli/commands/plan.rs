@@ -53,7 +53,7 @@ pub(crate) struct PlanArgs {
     /// Plan the rows of this file (a fixed failures.csv)
     #[arg(long, value_name = "FILE", conflicts_with = "only")]
     with: Option<PathBuf>,
-    /// Write the plan as an HTML page, with every job's scenes
+    /// Write the plan as an HTML page, with the scenes of every video
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Let the page load pictures from the web

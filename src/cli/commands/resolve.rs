@@ -51,7 +51,7 @@ pub(crate) struct ResolveArgs {
     /// Give up; it may have been paid for
     #[arg(long, group = "verdict")]
     abandon: bool,
-    /// Reason, for the job's history
+    /// Reason, for the video's history
     #[arg(long, value_name = "TEXT", default_value = "")]
     because: String,
 }
@@ -110,12 +110,13 @@ async fn resolve_job(
     let request =
         batch.execute_request(CommandRequest { action: decided.action, shown, reason }).await?;
     let state = ledger.job_history(stored.id, &key).await?.and_then(|history| history.job.state);
-    let state = state.map_or("", JobState::as_str);
     if printer.is_json() {
+        let state = state.map_or("", JobState::as_str);
         printer.print_json(&json!({
             "key": key, "state": state, "words": decided.message, "request": request.id,
         }));
     } else {
+        let state = state.map_or("", JobState::label);
         let (key, message) = (display_key(&key), strip_control(&decided.message));
         printer.print_result(&format!("{key}: {state}: {message}"));
         let commands = global.command_hints(args.batch_ref.sandbox, &stored.name, &stored.file);

@@ -24,7 +24,7 @@ use crate::text::{format_credits, pluralize};
 #[command(after_help = "\
 Shows the number of videos and their cost first. A finished video whose
 download failed is only downloaded again. A render that was given up is checked
-first, and paid for again only if it did not finish. Uncertain jobs are left
+first, and paid for again only if it did not finish. Uncertain videos are left
 unchanged, because they may already be paid for (see `callsheet resolve`).
 
 Examples:
@@ -36,10 +36,10 @@ pub(crate) struct RetryArgs {
     batch_ref: BatchRef,
     /// Only these keys, or unambiguous parts of them
     keys: Vec<String>,
-    /// Only jobs that failed for this cause, such as refused
+    /// Only videos that failed for this cause, such as refused
     #[arg(long, value_name = "CAUSE")]
     cause: Option<String>,
-    /// Only jobs in this state
+    /// Only videos in this state
     #[arg(long, value_enum, value_name = "STATE")]
     state: Option<RetryableState>,
     /// Do not ask
@@ -156,7 +156,7 @@ async fn print_uncertain(
     if uncertain > 0 {
         printer.status(&format!(
             "{} left unchanged: possibly already paid for (see callsheet resolve)",
-            pluralize(uncertain, "uncertain job")
+            pluralize(uncertain, "uncertain video")
         ));
     }
     Ok(())
@@ -256,7 +256,7 @@ async fn cancel_jobs(
     for state in open {
         billed += count_in_state(ledger, stored, state).await?;
     }
-    let question = format!("cancel {}?", pluralize(set.totals().jobs, "job"));
+    let question = format!("cancel {}?", pluralize(set.totals().jobs, "video"));
     if set.jobs().is_empty() || !confirm(&question, args.yes, printer) {
         let document = json!({ "cancelled": 0, "still_billed": billed, "request": null });
         print_outcome(printer, "Nothing was cancelled", &document);
@@ -272,7 +272,7 @@ async fn cancel_jobs(
         }));
         return Ok(());
     }
-    printer.print_result(&format!("Cancelled {}", pluralize(cancelled, "job")));
+    printer.print_result(&format!("Cancelled {}", pluralize(cancelled, "video")));
     if billed > 0 {
         printer.print_result(&format!(
             "{} in progress cannot be cancelled and will be billed",

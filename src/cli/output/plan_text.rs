@@ -1,7 +1,7 @@
 //! A plan as text and as JSON: counts, rows by key with their reasons, and what must be confirmed.
 //!
-//! Counts are videos unless "rows" stands beside them. Long lists are cut on a terminal and
-//! complete in `callsheet plan --json`.
+//! Counts are videos unless "rows" stands beside them. Long lists are cut on a terminal, and complete in
+//! `callsheet plan --html`, which is for readers, and `--json`, which is for programs.
 
 use serde_json::{Value, json};
 
@@ -81,7 +81,7 @@ pub(crate) fn summary_lines(plan: &Plan, batch: &Batch, commands: &CommandHints)
     let mut lines = vec![headline(plan, batch)];
     lines.extend(Some(class_line(plan)).filter(|line| !line.is_empty()));
     let (counts, listing) = (&plan.counts, &plan.listing);
-    let all = commands.plan_json_command();
+    let all = commands.plan_page_command();
     let mut add = |rows: Vec<String>, omitted: u64, kind: &str| {
         lines.extend(rows.into_iter().map(|row| format!("  {}", strip_control(&row))));
         if omitted > 0 {
@@ -213,7 +213,7 @@ pub(crate) fn print_confirmation(plan: &Plan, commands: &CommandHints, printer: 
     }
     let omitted = details.len().saturating_sub(DETAILS_LISTED_MAX);
     if omitted > 0 {
-        let all = commands.plan_json_command();
+        let all = commands.plan_page_command();
         text.push_str(&format!("\n  … and {omitted} more: {all}"));
     }
     printer.error(&printer.with_batch_prefix(&text));

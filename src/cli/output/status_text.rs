@@ -11,7 +11,7 @@ use crate::session::attention;
 use crate::session::batch_status::{BatchStatus, Throughput};
 use crate::session::next_steps::{AttentionReason, CommandHints};
 use crate::session::review::review_status::ReviewStatus;
-use crate::text::time_format::{format_dead_run_duration, format_elapsed, format_local};
+use crate::text::time_format::{format_dead_run_duration, format_elapsed, format_local_in_zone};
 use crate::text::{
     display_key, format_credits, format_duration, pluralize, strip_control, truncate,
 };
@@ -53,7 +53,7 @@ pub(crate) fn describe_last_run(status: &BatchStatus) -> String {
         ),
         Some(ending) => (format_elapsed(run.started_at, ended), ending.as_str()),
     };
-    let started = format_local(run.started_at);
+    let started = format_local_in_zone(run.started_at);
     format!("last run {started}, {duration}, {submitted}, {ending}")
 }
 
@@ -82,14 +82,17 @@ pub(crate) fn remarks(status: &BatchStatus) -> Vec<String> {
     }
     let removed: u64 = status.removed.values().sum();
     if removed > 0 {
-        let states: Vec<_> =
-            status.removed.iter().map(|(state, jobs)| format!("{jobs} {state}")).collect();
-        let (jobs, rows) = match removed {
-            1 => ("1 job".to_owned(), "its row was"),
-            _ => (format!("{removed} jobs"), "their rows were"),
+        let states: Vec<_> = status
+            .removed
+            .iter()
+            .map(|(state, jobs)| format!("{jobs} {}", state.label()))
+            .collect();
+        let (videos, rows) = match removed {
+            1 => ("1 video".to_owned(), "its row was"),
+            _ => (format!("{removed} videos"), "their rows were"),
         };
         let states = states.join(", ");
-        remarks.push(format!("{jobs} not counted: {rows} removed from the sheet ({states})"));
+        remarks.push(format!("{videos} not counted: {rows} removed from the sheet ({states})"));
     }
     remarks.extend(status.review.iter().flat_map(ReviewStatus::remarks));
     let is_rehearsal = is_rehearsal_host(&status.batch.base_url);

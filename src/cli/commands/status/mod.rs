@@ -192,7 +192,10 @@ async fn print_batch_status(
     let has_open = status.count_open() > status.count_stalled();
     if has_open && !is_named && status.live_holder.is_none() {
         let open = status.count_open();
-        printer.print_result(&format!("\n{open} open:\n    {}", status.commands.run_command()));
+        printer.print_result(&format!(
+            "\n{open} not done yet:\n    {}",
+            status.commands.run_command()
+        ));
     }
     Ok(())
 }
