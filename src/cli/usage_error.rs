@@ -150,7 +150,7 @@ impl<'e> ParsedMistake<'e> {
         let help =
             match find_command(&self.command).and_then(|command| near_option(&command, &wrong)) {
                 _ if DRY_RUN_OPTIONS.contains(&wrong.as_str()) => {
-                    "`callsheet plan BATCH` shows what a run would do, for free".to_owned()
+                    "`callsheet plan BATCH` shows what a run would do (free)".to_owned()
                 }
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("`{} --help` lists the options", self.command),
@@ -311,7 +311,7 @@ mod tests {
         `callsheet run` has no option `--zzz`
           help: `callsheet run --help` lists the options
         `callsheet run` has no option `--dry-run`
-          help: `callsheet plan BATCH` shows what a run would do, for free
+          help: `callsheet plan BATCH` shows what a run would do (free)
         `--limit` needs a value
           help: write it like --limit <N>
         --limit x: must be a whole number, such as 3

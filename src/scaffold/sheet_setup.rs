@@ -190,8 +190,8 @@ impl<'s> SheetSetup<'s> {
         self.questions.push(SetupQuestion {
             subject: QuestionSubject::Key,
             text: format!(
-                "{remark}Which column identifies a row? Its cells must differ, and stay the same \
-                 later{other_way}"
+                "{remark}Which column identifies a row? No two rows may have the same value, and \
+                 it must not change later{other_way}"
             ),
             choices: self.named_headings(),
             samples: self.sample_cells(),
@@ -329,7 +329,9 @@ impl<'s> SheetSetup<'s> {
         self.questions.push(SetupQuestion {
             subject: QuestionSubject::Column(name.to_owned()),
             text: match role_of_name(name) {
-                Some(ColumnRole::Script) => "Which column has what the presenter says?".to_owned(),
+                Some(ColumnRole::Script) => {
+                    "Which column is the script, the text that is spoken?".to_owned()
+                }
                 Some(_) | None => format!("Which column has the `{name}` of the template?"),
             },
             choices: self.named_headings(),
@@ -422,7 +424,7 @@ impl<'s> SheetSetup<'s> {
         self.questions.push(SetupQuestion {
             subject: QuestionSubject::Skip(column.heading.clone()),
             text: format!(
-                "Which values of `{}` leave a row out? Rows: {}",
+                "Which values of `{}` mean that a row gets no video? Rows with each: {}",
                 column.heading,
                 counts.join(", ")
             ),

@@ -147,7 +147,7 @@ impl HeadlineSubject {
     fn from_counts(status: &BatchStatus) -> Self {
         let uncertain = status.count_in_state(JobState::Uncertain);
         if uncertain > 0 {
-            let message = "what is uncertain may already be paid for".to_owned();
+            let message = format!("{} may already be paid for", pluralize(uncertain, "video"));
             let lead = advice(StopCause::Uncertain).lead;
             let mark = HeadlineMark::Attention;
             return Self { lead, ..Self::present(mark, ExitReason::Uncertain, message) };

@@ -113,7 +113,9 @@ impl<'c> AttentionReason<'c> {
     /// Returns a short explanation.
     pub(crate) fn describe(self) -> &'static str {
         match self {
-            Self::Uncertain => "it may be paid for; checked before anything is paid again",
+            Self::Uncertain => {
+                "may already be paid for; AI Studios is checked before it is paid again"
+            }
             Self::Stalled => "AI Studios reports no progress; it is polled, and not paid again",
             Self::Failed("refused") => "AI Studios refused the request; nothing was rendered",
             Self::Failed("submit-given-up") => "it could not be submitted; nothing was rendered",
@@ -281,7 +283,7 @@ impl CommandHints {
     /// Returns the step that settles an uncertain job.
     pub(crate) fn resolve_step(&self, key: &str) -> NextStep {
         let command = self.command_for_key("resolve", key, "");
-        NextStep { command, effect: "checks, and asks you only what is still open" }
+        NextStep { command, effect: "checks AI Studios, and asks you if that does not decide it" }
     }
 
     fn steps_after_failure(&self, cause: &str, retry: String) -> Vec<NextStep> {

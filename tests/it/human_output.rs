@@ -249,7 +249,7 @@ async fn a_missing_batch_of_a_rehearsal_is_hinted_at() {
     ");
     assert_eq!(cli.run(&["plan", "b.toml", "--offline"]).code, Some(0));
     insta::assert_snapshot!(read_all(), @"
-    no batches yet; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    No batches yet; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     Next (free): callsheet status --sandbox
     error: no batch `promo` in this ledger (it holds none yet); rehearsals are in `callsheet-sandbox.db`: add --sandbox
     No runs yet; rehearsals are in `callsheet-sandbox.db`: add --sandbox

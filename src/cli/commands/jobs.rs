@@ -15,7 +15,7 @@ use crate::report::ReportRows;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::next_steps::CommandHints;
-use crate::text::{pluralize, suggest_name};
+use crate::text::{nearest_name, pluralize};
 
 /// Rows of the table without `--limit`: as many as a user can scroll through.
 const TABLE_ROWS_MAX: u64 = 500;
@@ -52,13 +52,25 @@ pub(crate) struct JobsArgs {
     limit: Option<u64>,
 }
 
+/// What users call a state.
+const SYNONYMS: [(&str, &str); 5] = [
+    ("finished", "done"),
+    ("ok", "done"),
+    ("error", "failed"),
+    ("pending", "ready"),
+    ("running", "rendering"),
+];
+
 fn parse_row_status(text: &str) -> Result<RowStatus, String> {
     let text = text.trim().to_lowercase();
     if let Some(status) = RowStatus::parse(&text) {
         return Ok(status);
     }
-    let all: Vec<&str> = RowStatus::all().map(RowStatus::as_str).collect();
-    Err(format!("unknown state; {}", suggest_name(&text, all, "states")))
+    let meant = SYNONYMS.iter().find(|(synonym, _)| *synonym == text).map(|(_, state)| *state);
+    let near = || nearest_name(&text, RowStatus::all().map(RowStatus::as_str));
+    let hint =
+        meant.or_else(near).map_or(String::new(), |state| format!("did you mean `{state}`? "));
+    Err(format!("there is no such state\n  help: {hint}All states: callsheet jobs --help"))
 }
 
 pub(crate) async fn run(args: JobsArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
@@ -174,7 +186,7 @@ struct JobListing<'t> {
 }
 
 fn jobs_table() -> TextTable {
-    TextTable::new(&["key", "row#", "state", "%#", "version#", "attempts#", "result"])
+    TextTable::new(&["key", "row#", "state", "progress#", "version#", "attempts#", "result"])
 }
 
 impl JobListing<'_> {
@@ -201,7 +213,7 @@ impl JobListing<'_> {
             }
             .label()
             .to_owned(),
-            progress.map(|percent| format!("{percent:.0}")).unwrap_or_default(),
+            progress.map(|percent| format!("{percent:.0} %")).unwrap_or_default(),
             if row.state.is_some() { row.version.to_string() } else { String::new() },
             row.attempts.to_string(),
             result_message(row),
@@ -230,6 +242,8 @@ fn result_message(row: &JobRow) -> String {
     }
     let cause = row.cause.as_deref().filter(|_| row.state.is_some());
     match (cause, row.message.as_deref()) {
+        // AI Studios' refusal says so itself.
+        (Some("refused"), Some(message)) => message.to_owned(),
         (Some(cause), Some(message)) => format!("{cause}: {message}"),
         (Some(text), None) | (None, Some(text)) => text.to_owned(),
         (None, None) => String::new(),

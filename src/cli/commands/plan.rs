@@ -174,8 +174,10 @@ fn print_next_step(
         return;
     }
     let (options, effect) = match rehearsal {
-        RehearsalState::Rehearsing => ("", "rehearses; spends nothing"),
-        RehearsalState::NotRehearsed => (" --sandbox", "rehearses; without --sandbox, it renders"),
+        RehearsalState::Rehearsing => ("", "tries it out (free)"),
+        RehearsalState::NotRehearsed => {
+            (" --sandbox", "tries it out (free); without --sandbox, a run is paid for")
+        }
         RehearsalState::Rehearsed => (" --limit 3", "renders three videos"),
     };
     printer.status(&format!("Next: {}{options}", commands.run_command()));

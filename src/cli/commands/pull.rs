@@ -26,8 +26,8 @@ const ORIGINAL_CHARS: usize = 48;
 /// Make a template from a project of AI Studios
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Scripts, texts and pictures become tags; the rest stays as it is. The id is in
-the address of the project in the editor. Free.
+Scripts, texts and pictures become placeholders such as {{script}}; the rest
+stays as it is. The id is in the address of the project in the editor. Free.
 JSON fields: callsheet help json pull
 
 Examples:

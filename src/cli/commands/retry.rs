@@ -17,7 +17,7 @@ use crate::session::exit_code::ExitReason;
 use crate::session::job_key::find_row_keys;
 use crate::session::next_steps::CommandHints;
 use crate::session::operator::operator_batch::{CommandRequest, OperatorBatch};
-use crate::text::{format_credits, pluralize};
+use crate::text::{format_credits, pluralize, shell_quote};
 
 /// Retry failed or cancelled videos
 #[derive(Debug, Args)]
@@ -155,8 +155,9 @@ async fn print_uncertain(
     let uncertain = count_in_state(ledger, stored, JobState::Uncertain).await?;
     if uncertain > 0 {
         printer.status(&format!(
-            "{} left unchanged: possibly already paid for (see callsheet resolve)",
-            pluralize(uncertain, "uncertain video")
+            "{} left unchanged: may already be paid for. To decide:\n    callsheet status {}",
+            pluralize(uncertain, "uncertain video"),
+            shell_quote(&stored.name)
         ));
     }
     Ok(())

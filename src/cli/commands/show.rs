@@ -68,7 +68,7 @@ async fn execute(
         (None, Some(row)) => {
             let found = ledger.key_of_row(stored.id, row).await?;
             let key = found.ok_or_else(|| {
-                CommandError::usage(format!("no video of this batch begins in row {row}"))
+                CommandError::usage(format!("row {row} has no video in this batch"))
             })?;
             vec![key]
         }
@@ -200,7 +200,7 @@ impl JobPage<'_> {
             lines.push(reason.describe().to_owned());
         }
         if let Some(message) = &job.message {
-            lines.push(format!("last message: {}", safe_excerpt(message)));
+            lines.push(format!("message: {}", safe_excerpt(message)));
         }
         if job.generating {
             let moved = history.moved_at.map(|at| format!(", last moved {}", format_local(at)));
@@ -221,7 +221,7 @@ impl JobPage<'_> {
         {
             lines.push(match self.is_live {
                 true => format!("next check {}", format_local(history.due_at)),
-                false => "no run is live; the next one checks it".to_owned(),
+                false => "the next run checks it".to_owned(),
             });
         }
         lines.into_iter().map(|line| format!("  {line}")).collect()
@@ -245,8 +245,11 @@ impl JobPage<'_> {
     }
 
     fn version_lines(&self, version: &VersionRow) -> Vec<String> {
-        let mut lines =
-            vec![format!("{}  planned {}", version.version, format_local(version.planned_at))];
+        let mut lines = vec![format!(
+            "version {}: planned {}",
+            version.version,
+            format_local(version.planned_at)
+        )];
         if let Some(earlier) = version.reused_from {
             lines.push(format!("   same content as version {earlier}"));
         }
@@ -326,7 +329,7 @@ fn submission_lines(submission: &SubmissionRow) -> Vec<String> {
     if let Some(at) = submission.settled_at {
         let end = match SubmissionOutcome::parse(&submission.outcome) {
             Some(SubmissionOutcome::Uncertain) => "response lost after",
-            Some(_) | None => "resolved after",
+            Some(_) | None => "answered after",
         };
         times.push(format!("{end} {}", format_elapsed(submission.begun_at, at)));
     }
@@ -355,21 +358,25 @@ fn submission_lines(submission: &SubmissionRow) -> Vec<String> {
     }
     vec![
         format!(
-            "{}  {}: {}, version {}, run {}",
+            "attempt {} (version {}, run {}, {}): {}",
             submission.attempt,
-            submission.outcome,
-            submission.way,
             submission.version,
-            submission.run_id
+            submission.run_id,
+            submission.way,
+            submission.outcome
         ),
         format!("   {}", details.join(", ")),
         format!("   {}", times.join(", ")),
     ]
 }
 
+/// Begins the message of a refusal, whose event says the same.
+const REFUSED_PREFIX: &str = "AI Studios refused it: ";
+
 fn event_line(event: &EventRow, base_url: &str) -> String {
     // The words of an accepted request are those of the event itself.
     let detail = event.detail.as_deref().filter(|_| event.event != JobEvent::Accepted.as_str());
+    let detail = detail.map(|detail| detail.strip_prefix(REFUSED_PREFIX).unwrap_or(detail));
     let detail = detail.map(|detail| format!(": {}", safe_excerpt(detail)));
     let text = describe_job_event(&event.event, base_url);
     format!("{}  {text}{}", format_local(event.at), detail.unwrap_or_default())

@@ -54,7 +54,12 @@ pub(crate) fn describe_last_run(status: &BatchStatus) -> String {
         Some(ending) => (format_elapsed(run.started_at, ended), ending.as_str()),
     };
     let started = format_local_in_zone(run.started_at);
-    format!("last run {started}, {duration}, {submitted}, {ending}")
+    // A plain end is what is expected.
+    let ending = match run.ending {
+        Some(RunEnding::Ended) => String::new(),
+        Some(_) | None => format!(", {ending}"),
+    };
+    format!("last run: started {started}, took {duration}, {submitted}{ending}")
 }
 
 /// Returns what the user can do while a run is live.
@@ -109,9 +114,9 @@ fn describe_spending(spending: &SpendingTotals, is_rehearsal: bool) -> Option<St
     match (requests, heard_of) {
         (0, _) => None,
         (_, _) if is_rehearsal => Some(format!("all rehearsals: about {estimate} in a real run")),
-        (_, 0) => Some(format!("all runs: about {estimate} (estimate)")),
+        (_, 0) => Some(format!("all runs: about {estimate}")),
         _ => Some(format!(
-            "all runs: about {estimate} (estimate); AI Studios reported {heard} for {heard_of} of \
+            "all runs: about {estimate}; AI Studios reported {heard} for {heard_of} of \
              {requests} paid requests"
         )),
     }

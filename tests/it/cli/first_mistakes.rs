@@ -115,7 +115,7 @@ async fn the_longest_text_is_what_the_presenter_says_and_a_key_with_gaps_is_name
         "`Ref` cannot be the key: its cell in row 3 is empty. Which column identifies a row?";
     assert_refused(&office, &["new", "--sheet", "p.csv"], 2, fault);
     let created = office.run(&["new", "--sheet", "p.csv", "--key", "VO copy", "--yes"]);
-    assert!(created.stderr.contains("script: VO copy\n"), "{created:?}");
+    assert!(created.stderr.contains("script: column VO copy\n"), "{created:?}");
     assert!(created.stderr.contains("Left out: rows whose Go? is no\n"), "{created:?}");
 }
 

@@ -34,18 +34,17 @@ async fn sheet_of_a_campaign_becomes_a_batch_that_plans_and_runs_without_an_edit
     assert_eq!(created.code, Some(0), "{created:?}");
     insta::assert_snapshot!(created.stderr, @r"
     Sheet: headings in row 2, 4 rows
-    Key: Product No.
-    headline: Product
-    sku: Product No.
+    Key, which identifies a row: Product No.
+    headline: column Product
+    sku: column Product No.
     Language en: Script EN
     Language de: Script DE
     Left out: rows whose Status is On hold
     Unused columns: Price, Launch date, Owner
     Created templates/presenter.json.hbs
-    Created jobs/spring-campaign.toml, a batch file that you can change
+    Created jobs/spring-campaign.toml (the batch file; edit it to change these choices)
     Next:
-    Then rehearse it, free and without an account:
-    callsheet run jobs/spring-campaign.toml --sandbox
+          shows what will be made (free)
     ");
     assert_eq!(created.stdout, "callsheet plan jobs/spring-campaign.toml\n");
     insta::assert_snapshot!("batch-file", read(&office, "jobs/spring-campaign.toml"));
@@ -53,9 +52,9 @@ async fn sheet_of_a_campaign_becomes_a_batch_that_plans_and_runs_without_an_edit
     assert_eq!(planned.code, Some(0), "{planned:?}");
     insta::assert_snapshot!(planned.stdout, @"
     spring-campaign: 5 videos (3 rows): 5 to render
-    3 skipped
-      row 5 BAG-207/de: skipped, `Script DE` is empty
-      row 6 HAT-003/en, HAT-003/de: skipped, `Status` is `On hold`
+    3 videos skipped
+      row 5 BAG-207/de: `Script DE` is empty
+      row 6 HAT-003/en, HAT-003/de: `Status` is `On hold`
     16 s of speech; rendering takes 60 s to 10 min; about 5 credits
     ");
     let again = run_new(&office, &args);
@@ -80,14 +79,14 @@ async fn uncertain_sheet_is_refused_without_a_terminal_with_the_options_that_dec
     let refused = run_new(&office, &["--sheet", "odd.csv"]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
     insta::assert_snapshot!(refused.stderr, @r"
-    error: 4 questions about the sheet; answer with these options, or accept these guesses with --yes:
-      Which column identifies a row? Its cells must differ, and stay the same later
+    error: 4 questions about the sheet. Answer with these options, which show the guesses, or take all guesses with --yes:
+      Which column identifies a row? No two rows may have the same value, and it must not change later
           --key Thing
-      Which column has what the presenter says?
+      Which column is the script, the text that is spoken?
           --column script=Spot
       In which language are the scripts? No column names it; a code such as en, de or ko
           --set language=en
-      Which values of `Status` leave a row out? Rows: Legal (1), Ready (1)
+      Which values of `Status` mean that a row gets no video? Rows with each: Legal (1), Ready (1)
           --skip Status=Legal, or --no-skip
     ");
     assert!(!office.path("jobs").exists() && !office.path("templates").exists());
@@ -96,7 +95,7 @@ async fn uncertain_sheet_is_refused_without_a_terminal_with_the_options_that_dec
     assert_eq!(accepted.code, Some(0), "{accepted:?}");
     let planned = office.run(&["plan", "one", "--offline"]);
     assert_eq!(planned.code, Some(0), "{planned:?}");
-    assert!(planned.stdout.contains("1 skipped"), "a status that is not known: {planned:?}");
+    assert!(planned.stdout.contains("1 video skipped"), "a status that is not known: {planned:?}");
 
     let options = ["--key", "thing", "--column", "script=Spot", "--no-skip", "--set"];
     let options = [&["two", "--sheet", "odd.csv"], &options[..], &["language=de"]].concat();
@@ -122,7 +121,7 @@ async fn at_a_terminal_each_question_is_asked_and_its_answer_is_written() {
     let mut terminal = TerminalSession::spawn(&mut command);
     terminal.wait_for_text("Which column identifies a row?");
     terminal.answer("1");
-    terminal.wait_for_text("Which column has what the presenter says?");
+    terminal.wait_for_text("Which column is the script, the text that is spoken?");
     terminal.answer("Spot");
     terminal.wait_for_text("In which language are the scripts?");
     terminal.wait_for_text("Answer [en]: ");

@@ -22,7 +22,7 @@ async fn retry_failed_adopts_late_videos_without_paying() {
     office.sandbox.advance(Duration::from_secs(3600));
     let ended = office.run(&["run", "b.toml", "--retry-failed"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    let words = "retrying 3 jobs (unless their video has arrived)\n";
+    let words = "retrying 3 videos (unless their video has arrived)\n";
     assert!(ended.stderr.contains(words), "{ended:?}");
     assert_eq!(office.assert_guarantees(3), ["done"; 3]);
     assert_eq!(office.sandbox.render_count(), 3);

@@ -81,10 +81,10 @@ pub(super) async fn write_batch(
     print_guessed_values(&proposal, printer);
     template.write(printer)?;
     write_new_file(&batch_path, &text)?;
-    printer.status(&format!("Created {batch_file}, a batch file that you can change"));
+    printer
+        .status(&format!("Created {batch_file} (the batch file; edit it to change these choices)"));
     print_next_step(printer, &format!("callsheet plan {batch_file}"));
-    printer.status("Then rehearse it, free and without an account:");
-    printer.status(&format!("callsheet run {batch_file} --sandbox"));
+    printer.status("      shows what will be made (free)");
     Ok(())
 }
 
@@ -340,9 +340,10 @@ fn unanswered_error(open: &[&SetupQuestion], has_yes: bool) -> CommandError {
         .map(|question| format!("  {}\n      {}", question.text, question.option()))
         .collect();
     let can_accept = !has_yes && open.iter().all(|question| question.guess.is_some());
-    let yes = if can_accept { ", or accept these guesses with --yes" } else { "" };
+    let yes =
+        if can_accept { ", which show the guesses, or take all guesses with --yes" } else { "" };
     CommandError::usage(format!(
-        "{} about the sheet; answer with these options{yes}:\n{}",
+        "{} about the sheet. Answer with these options{yes}:\n{}",
         pluralize(open.len() as u64, "question"),
         lines.join("\n")
     ))
@@ -375,12 +376,12 @@ fn print_guessed_values(proposal: &SetupProposal, printer: &Printer) {
 fn print_proposal(proposal: &SetupProposal, printer: &Printer) {
     let draft = &proposal.draft;
     if !draft.key.is_empty() {
-        printer.status(&format!("Key: {}", draft.key.join(" and ")));
+        printer.status(&format!("Key, which identifies a row: {}", draft.key.join(" and ")));
     }
     for (name, heading) in proposal.used_columns.iter().filter(|(_, heading)| !heading.is_empty()) {
         let is_translated = draft.variants.iter().any(|variant| variant.columns.contains_key(name));
         if !is_translated {
-            printer.status(&format!("{name}: {heading}"));
+            printer.status(&format!("{name}: column {heading}"));
         }
     }
     for variant in &draft.variants {

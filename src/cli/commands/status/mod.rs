@@ -27,7 +27,8 @@ use crate::session::reports::status_json::status_json;
 /// Show the status of batches and the next step
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The batches that need you come first. `open` videos continue in the next run.
+The batches that need you come first: ! needs you, · stopped as planned,
+▶ running, ✓ finished. What waits or is in progress continues in the next run.
 For one batch, the rows that need you follow, with their commands.
 JSON fields: callsheet help json status
 
@@ -83,7 +84,7 @@ async fn execute(
         let batches: Vec<_> = statuses.iter().map(status_json).collect();
         printer.print_json(&json!({ "batches": batches }));
     } else if statuses.is_empty() {
-        printer.print_result(&format!("no batches yet{}", location.hint));
+        printer.print_result(&format!("No batches yet{}", location.hint));
         printer.status(&format!("Next (free): {}", first_command(&location)));
     } else {
         print_headlines(&statuses, only.is_some(), printer);
