@@ -159,3 +159,15 @@ async fn a_missing_or_foreign_project_is_not_adopted() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stderr.contains("could not check that AI Studios has `seen-on"), "{ended:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_render_that_was_paid_for_is_in_the_totals_of_status() {
+    let office = TestCli::new(2).await;
+    // The drafts are the first two of these.
+    let args = ["run", "b.toml", "--sandbox", "--speed", "3000", "--fault", "render-failed=3"];
+    let ran = office.run(&args);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let status = office.run(&["status", "promo", "--sandbox"]);
+    assert!(status.stdout.contains("3 rehearsed requests"), "{status:?}");
+    assert!(status.stdout.contains("all rehearsals: about 3 credits"), "{status:?}");
+}
