@@ -60,7 +60,7 @@ pub use self::studio_section::{
     HostOrigin, InvalidStudioHost, OnUncertain, ProxySetting, StudioHost, StudioSettings,
     VideoResolution,
 };
-pub use self::suggested_file::{find_batch_named, has_sheet_extension};
+pub use self::suggested_file::{batch_files_here, find_batch_named, has_sheet_extension};
 pub use self::variant::Variant;
 pub use self::vendor_profile::{
     DraftBilling, ExportIdBehavior, ListContents, MeasurementInfo, ProjectNameHandling,

@@ -86,6 +86,12 @@ pub fn find_batch_named(name: &str) -> Option<PathBuf> {
     named.next().is_none().then(|| short_path(found))
 }
 
+/// Returns the batch files of this folder and of `jobs`.
+pub fn batch_files_here() -> Vec<PathBuf> {
+    let files = known_batch_files(Path::new("")).into_iter();
+    files.filter(|file| batch_name(file).is_some()).map(short_path).collect()
+}
+
 /// Returns a hint for a path that leads nowhere: the batch file that was probably meant.
 pub(super) fn suggest_file(path: &Path) -> Option<String> {
     let file = find_from_other_folder(path).or_else(|| find_similar(path))?;

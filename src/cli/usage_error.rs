@@ -4,16 +4,18 @@
 //! of a kind that is not phrased here keeps the words of clap.
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory};
 
-use crate::batch::has_sheet_extension;
+use crate::batch::{batch_files_here, has_sheet_extension};
 use crate::cli::Cli;
 use crate::cli::output::printer::Printer;
-use crate::text::{nearest_name, shell_quote, suggest_name};
+use crate::text::{nearest_name, shell_quote, strip_control, suggest_name};
 
+/// Batch files that are named where one is missing.
+const BATCH_FILES_MAX: usize = 6;
 /// What other programs call `plan`.
 const DRY_RUN_OPTIONS: [&str; 4] = ["--dry-run", "--dryrun", "--check", "--simulate"];
 
@@ -31,7 +33,7 @@ impl UsageError {
 
 /// Prints a mistake on the command line; or the help or version that was asked for, as a result.
 pub(super) fn print(error: &clap::Error, printer: &Printer) {
-    match ParsedMistake::new(error).describe() {
+    match ParsedMistake::new(error, batch_files_here).describe() {
         Some(UsageError { message, help: Some(help) }) => {
             printer.error(&format!("{message}\n  help: {help}"));
         }
@@ -51,15 +53,17 @@ struct ParsedMistake<'e> {
     usage: String,
     /// The words of the command, such as `callsheet ledger check`.
     command: String,
+    /// Finds the batch files nearby.
+    find_batch_files: fn() -> Vec<PathBuf>,
 }
 
 impl<'e> ParsedMistake<'e> {
-    fn new(error: &'e clap::Error) -> Self {
+    fn new(error: &'e clap::Error, find_batch_files: fn() -> Vec<PathBuf>) -> Self {
         let usage = text_of(error, ContextKind::Usage).unwrap_or_default();
         let usage = usage.trim_start_matches("Usage:").lines().next().unwrap_or_default().trim();
         let is_name = |word: &&str| !word.starts_with(['<', '[', '-', '(']);
         let words: Vec<&str> = usage.split_whitespace().take_while(is_name).collect();
-        Self { error, usage: usage.to_owned(), command: words.join(" ") }
+        Self { error, usage: usage.to_owned(), command: words.join(" "), find_batch_files }
     }
 
     /// Returns a part of the error, without the dots of what may be repeated.
@@ -84,7 +88,8 @@ impl<'e> ParsedMistake<'e> {
             }
             ErrorKind::MissingRequiredArgument => Some(UsageError::new(
                 format!("`{}` needs {}", self.command, self.text(ContextKind::InvalidArg)),
-                format!("write it like {}", self.usage),
+                self.missing_batch_help()
+                    .unwrap_or_else(|| format!("write it like {}", self.usage)),
             )),
             ErrorKind::ArgumentConflict => {
                 let (one, other) = (ContextKind::InvalidArg, ContextKind::PriorArg);
@@ -93,6 +98,28 @@ impl<'e> ParsedMistake<'e> {
                 Some(UsageError::new(message, "give one of the two".to_owned()))
             }
             _ => None,
+        }
+    }
+
+    /// Returns the batch files that were probably meant, if only the batch is missing and there are some.
+    fn missing_batch_help(&self) -> Option<String> {
+        let is_batch =
+            matches!(self.text(ContextKind::InvalidArg).as_str(), "<BATCH>" | "<BATCH>...");
+        let files = if is_batch { (self.find_batch_files)() } else { Vec::new() };
+        let command = |file: &PathBuf| {
+            format!("{} {}", self.command, shell_quote(&file.display().to_string()))
+        };
+        match files.as_slice() {
+            [] => None,
+            [only] => Some(format!("did you mean `{}`?", command(only))),
+            [first, ..] => {
+                let names =
+                    files.iter().take(BATCH_FILES_MAX).map(|file| file.display().to_string());
+                let names = names.collect::<Vec<_>>().join(", ");
+                let more = if files.len() > BATCH_FILES_MAX { ", …" } else { "" };
+                let names = strip_control(&names);
+                Some(format!("batch files here: {names}{more}\n  such as: {}", command(first)))
+            }
         }
     }
 
@@ -123,7 +150,7 @@ impl<'e> ParsedMistake<'e> {
         let help =
             match find_command(&self.command).and_then(|command| near_option(&command, &wrong)) {
                 _ if DRY_RUN_OPTIONS.contains(&wrong.as_str()) => {
-                    "`callsheet plan BATCH` shows what a run would do, for free".to_owned()
+                    "`callsheet plan BATCH` shows what a run would do (free)".to_owned()
                 }
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("`{} --help` lists the options", self.command),
@@ -217,11 +244,28 @@ mod tests {
         let described = lines.iter().map(|line| {
             let words = line.split(' ').map(|word| if word == "''" { "" } else { word });
             let error = Cli::command().try_get_matches_from(words).expect_err("a mistake");
-            let described = ParsedMistake::new(&error).describe().expect("a known kind");
+            let described = ParsedMistake::new(&error, Vec::new).describe().expect("a known kind");
             let help = described.help.map(|help| format!("\n  help: {help}")).unwrap_or_default();
             format!("{}{help}\n", described.message)
         });
         described.collect()
+    }
+
+    #[test]
+    fn a_missing_batch_leads_to_the_batch_files_that_there_are() {
+        let error = Cli::command().try_get_matches_from(["callsheet", "run"]).unwrap_err();
+        let help = |find: fn() -> Vec<PathBuf>| {
+            ParsedMistake::new(&error, find).describe().unwrap().help.unwrap()
+        };
+        assert_eq!(
+            help(|| vec!["jobs/spring.toml".into()]),
+            "did you mean `callsheet run jobs/spring.toml`?"
+        );
+        assert_eq!(
+            help(|| vec!["a b.toml".into(), "jobs/spring.toml".into()]),
+            "batch files here: a b.toml, jobs/spring.toml\n  such as: callsheet run 'a b.toml'"
+        );
+        assert!(help(Vec::new).starts_with("write it like "));
     }
 
     #[test]
@@ -267,7 +311,7 @@ mod tests {
         `callsheet run` has no option `--zzz`
           help: `callsheet run --help` lists the options
         `callsheet run` has no option `--dry-run`
-          help: `callsheet plan BATCH` shows what a run would do, for free
+          help: `callsheet plan BATCH` shows what a run would do (free)
         `--limit` needs a value
           help: write it like --limit <N>
         --limit x: must be a whole number, such as 3

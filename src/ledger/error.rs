@@ -193,7 +193,7 @@ fn known_batches_message(name: &str, known: &[String]) -> String {
     match nearest_name(name, known.iter().map(String::as_str)) {
         Some(near) => format!("; did you mean `{near}`?"),
         None if known.is_empty() => " (it holds none yet)".to_owned(),
-        None => format!(" (it holds {})", known.join(", ")),
+        None => format!("; batches: {}", known.join(", ")),
     }
 }
 

@@ -76,7 +76,7 @@ pub use crate::ledger::read::spending_steps::SpendingStep;
 pub use crate::ledger::read::target_set::{
     TargetEffect, TargetJob, TargetRow, TargetSet, TargetTotals,
 };
-pub use crate::ledger::read::throughput::RecentEvent;
+pub use crate::ledger::read::throughput::{DoneVideos, RecentEvent};
 pub use crate::ledger::store::address::{LedgerAddress, LedgerAddressError, ServerAddress};
 pub use crate::ledger::store::file_lock::{FileLockOutcome, LedgerFileLock};
 pub use crate::ledger::store::open::Durability;

@@ -10,7 +10,6 @@ mod cell_check;
 mod estimate;
 mod former_hash;
 mod inputs;
-mod likeness;
 mod payload_change;
 mod pipeline;
 mod problem;
@@ -29,6 +28,7 @@ mod starter_sheet;
 mod stored_payloads;
 mod template_files;
 mod variant;
+mod video_comparison;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;

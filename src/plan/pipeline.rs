@@ -12,11 +12,11 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 
 use super::catalog_check::{self, CatalogUse};
-use super::likeness::VideoLikeness;
 use super::problem::PlanProblems;
 use super::row_merger::{MergeContext, RowFindings, row_key};
 use super::row_replacements::RowReplacements;
 use super::skip_reason::SkipReasons;
+use super::video_comparison::{ScriptLengths, VideoLikeness};
 use super::{PlanError, PlanInputs, RowFilter, RowSelection, safe_file_name};
 use crate::ledger::{StagedRow, StagedSheet, UnmergedReason};
 use crate::payload::CatalogRef;
@@ -62,6 +62,7 @@ pub(super) struct MergeTotals {
     /// Rows of the sheet that make at least one video.
     pub(super) sheet_rows: u64,
     likeness: VideoLikeness,
+    script_lengths: ScriptLengths,
     pub(super) problems: PlanProblems,
     pub(super) warnings: PlanProblems,
     pub(super) catalog_uses: BTreeMap<CatalogRef, CatalogUse>,
@@ -114,6 +115,8 @@ pub(super) async fn merge_sheet(
             staging.push_rows(chunk.rows).await?;
         }
     }
+    let long_scripts = std::mem::take(&mut totals.script_lengths).warnings(&context);
+    long_scripts.into_iter().for_each(|warning| totals.warnings.add(warning));
     for thread in threads {
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     }
@@ -200,6 +203,7 @@ impl MergeTotals {
         self.rows += rows.iter().filter(is_planned).count() as u64;
         self.selected_rows += rows.iter().filter(|row| row.selected).count() as u64;
         self.sheet_rows += findings.sheet_rows;
+        rows.iter().for_each(|row| self.script_lengths.add(row));
         self.likeness.merge(findings.likeness);
         findings.problems.into_iter().for_each(|problem| self.problems.add(problem));
         findings.warnings.into_iter().for_each(|warning| self.warnings.add(warning));

@@ -8,10 +8,10 @@ use std::ops::Range;
 
 use super::catalog_check::{self, CatalogUse};
 use super::cell_check::{SuspectCell, SuspectKind, check_cell};
-use super::likeness::VideoLikeness;
 use super::problem::{CellFinding, PlanProblem};
 use super::rejected_rows::{invalid_row, unknown_variant, unreadable_row};
 use super::skip_reason::{SkipReasons, shorten_cell};
+use super::video_comparison::VideoLikeness;
 use super::{RowFilter, VariantMapping, safe_file_name};
 use crate::ledger::{MergedRow, StagedRow, UnmergedReason};
 use crate::payload::{CatalogRef, ColumnMapping, Payload, PayloadMerger, catalog_refs};
@@ -87,7 +87,7 @@ impl MergeContext {
         is_named && self.row_filters[variant].is_match(&entry.rows, &self.variants[variant].columns)
     }
 
-    fn sheet_column(&self, index: usize) -> SheetColumn {
+    pub(super) fn sheet_column(&self, index: usize) -> SheetColumn {
         SheetColumn { index, heading: self.skip.headings.get(index).cloned() }
     }
 

@@ -77,17 +77,17 @@ impl TemplateFiles {
     }
 }
 
-/// An answer of AI Studios with a project inside has other fields than a template, and no tags.
+/// A response of AI Studios that contains a project has other fields than a template, and no tags.
 fn wrapped_project_problem(path: &Path) -> TemplateProblem {
     let origin = Origin { partial_file: None, line: 1, column: 1, sheet_column: None };
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let output = path.with_file_name(format!("{stem}.json.hbs"));
     TemplateProblem::in_template(
         origin,
-        "this is an answer of AI Studios with a project inside, not a template",
+        "this is a response of AI Studios that contains a project, not a template",
     )
     .with_help(format!(
-        "make a template of it: callsheet pull {} -o {}",
+        "turn it into a template: callsheet pull {} -o {}",
         shell_quote(&path.display().to_string()),
         shell_quote(&output.display().to_string())
     ))

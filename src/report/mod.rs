@@ -15,7 +15,9 @@ mod video_zip;
 
 pub use atomic_file::create_temp_file;
 pub use metrics::{LedgerMetrics, MetricsContext};
-pub use page::{ReportPage, RunPlot, SubmitLimits, draw_run_plots, write_page, write_page_to};
+pub use page::{
+    ReportPage, RunPlot, SkipColumns, SubmitLimits, draw_run_plots, write_page, write_page_to,
+};
 pub use results::{ReportError, ReportRows, WrittenResults, io_error_message, write_results};
 pub use row_export::{
     ROW_FIELDS_VERSION, format_csv_headings, format_csv_rows, row_to_json, write_approved_csv,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::default_language::{LANGUAGE_NAME, parse_language};
 use crate::text::shell_quote;
 
 /// The decisions of the user.
@@ -82,7 +83,10 @@ impl SetupQuestion {
             QuestionSubject::Column(name) => {
                 format!("--column {}", shell_quote(&format!("{name}={guess}")))
             }
-            QuestionSubject::Value(name) => format!("--set {name}=TEXT"),
+            QuestionSubject::Value(name) => {
+                let text = self.guess.as_deref().unwrap_or("TEXT");
+                format!("--set {}", shell_quote(&format!("{name}={text}")))
+            }
             QuestionSubject::Skip(column) => {
                 let cells = guess.split(SEPARATOR).map(|cell| format!("{column}={}", cell.trim()));
                 let options = cells.map(|pair| format!("--skip {}", shell_quote(&pair)));
@@ -115,6 +119,9 @@ impl SetupAnswers {
                 let is_none = text.is_empty() && question.is_optional;
                 let heading = if is_none { String::new() } else { choose(question, text)? };
                 self.columns.insert(name.clone(), heading);
+            }
+            QuestionSubject::Value(name) if name == LANGUAGE_NAME => {
+                self.values.insert(name.clone(), parse_language(text)?);
             }
             QuestionSubject::Value(name) => {
                 self.values.insert(name.clone(), text.to_owned());

@@ -30,7 +30,7 @@ pub const DEMO_SHEET: &str = include_str!("demo/demo.csv");
 pub const GALLERY: &[GalleryTemplate] = &[
     GalleryTemplate {
         name: "presenter",
-        summary: "one presenter, one script, and a headline",
+        summary: "one avatar, one script, and a headline",
         source: include_str!("../../templates/presenter.json.hbs"),
         roles: &[],
     },
@@ -42,7 +42,7 @@ pub const GALLERY: &[GalleryTemplate] = &[
     },
     GalleryTemplate {
         name: "portrait",
-        summary: "upright, for phones, with headline, price and logo",
+        summary: "upright for phones: headline, price and logo",
         source: include_str!("../../templates/portrait.json.hbs"),
         roles: &[],
     },
@@ -54,7 +54,7 @@ pub const GALLERY: &[GalleryTemplate] = &[
     },
     GalleryTemplate {
         name: "picture-in-picture",
-        summary: "a picture that fills the screen, and a small presenter",
+        summary: "a picture that fills the screen, and a small avatar",
         source: include_str!("../../templates/picture-in-picture.json.hbs"),
         roles: &[],
     },

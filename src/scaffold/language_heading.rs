@@ -46,7 +46,7 @@ fn is_region(word: &str) -> bool {
 }
 
 /// Returns the code of the language that a word names.
-fn find_language(word: &str) -> Option<&'static str> {
+pub(super) fn find_language(word: &str) -> Option<&'static str> {
     LANGUAGES
         .iter()
         .find(|(code, names)| *code == word || names.contains(&word))

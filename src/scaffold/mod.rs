@@ -8,6 +8,7 @@ mod answers;
 mod batch_draft;
 mod column_choice;
 mod column_role;
+mod default_language;
 mod gallery;
 mod heading_row;
 mod heading_unit;

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use super::column_role::{ColumnRole, role_of_words};
+use super::default_language::LANGUAGE_NAME;
 use super::heading_words::HeadingWords;
 use super::sheet_columns::{ColumnProfile, SheetColumns};
-use super::sheet_setup::LANGUAGE_NAME;
 use crate::batch::Variant;
 
 /// Columns of one text in several languages.

@@ -9,9 +9,9 @@ use super::answers::{QuestionSubject, SetupAnswers, SetupQuestion, SkipAnswer};
 use super::batch_draft::BatchDraft;
 use super::column_choice::{ColumnChoice, choose_script};
 use super::column_role::{CERTAIN_RANK, ColumnRole, role_of_heading};
+use super::default_language::{self, LANGUAGE_NAME};
 use super::heading_row::find_heading_row;
 use super::heading_unit::{HeadingUnit, names_currency};
-use super::language_heading::is_language_code;
 use super::script_languages::find_script_languages;
 use super::sheet_columns::{ColumnProfile, SheetColumns};
 use super::skip_values::guess_skip;
@@ -75,7 +75,8 @@ pub fn propose_batch(
     setup.choose_skip();
     setup.name_videos();
     setup.list_unused_columns();
-    let remarks = setup.language_remark().into_iter().chain(setup.title_remark()).collect();
+    let language = default_language::language_remark(&columns, &setup.used);
+    let remarks = language.into_iter().chain(setup.title_remark()).collect();
     Some(SetupProposal {
         draft: setup.draft,
         questions: setup.questions,
@@ -189,8 +190,8 @@ impl<'s> SheetSetup<'s> {
         self.questions.push(SetupQuestion {
             subject: QuestionSubject::Key,
             text: format!(
-                "{remark}Which column identifies a row? Its cells must differ, and stay the same \
-                 later{other_way}"
+                "{remark}Which column identifies a row? No two rows may have the same value, and \
+                 it must not change later{other_way}"
             ),
             choices: self.named_headings(),
             samples: self.sample_cells(),
@@ -328,7 +329,9 @@ impl<'s> SheetSetup<'s> {
         self.questions.push(SetupQuestion {
             subject: QuestionSubject::Column(name.to_owned()),
             text: match role_of_name(name) {
-                Some(ColumnRole::Script) => "Which column has what the presenter says?".to_owned(),
+                Some(ColumnRole::Script) => {
+                    "Which column is the script, the text that is spoken?".to_owned()
+                }
                 Some(_) | None => format!("Which column has the `{name}` of the template?"),
             },
             choices: self.named_headings(),
@@ -340,6 +343,13 @@ impl<'s> SheetSetup<'s> {
 
     /// Asks for a text that is usually the same in all rows, and has no column.
     fn ask_for_value(&mut self, name: &str) {
+        if name == LANGUAGE_NAME
+            && let Some(language) = default_language::template_language(self.template)
+        {
+            self.questions.push(default_language::language_question(&language));
+            self.draft.defaults.insert(name.to_owned(), language);
+            return;
+        }
         let text = match role_of_name(name) {
             Some(ColumnRole::Logo) => "Web address of a logo for all videos",
             Some(ColumnRole::Background) => "Web address of a background picture for all videos",
@@ -414,7 +424,7 @@ impl<'s> SheetSetup<'s> {
         self.questions.push(SetupQuestion {
             subject: QuestionSubject::Skip(column.heading.clone()),
             text: format!(
-                "Which values of `{}` leave a row out? Rows: {}",
+                "Which values of `{}` mean that a row gets no video? Rows with each: {}",
                 column.heading,
                 counts.join(", ")
             ),
@@ -438,14 +448,6 @@ impl<'s> SheetSetup<'s> {
         if !self.draft.key.is_empty() {
             self.draft.video_file = format!("{}.mp4", parts.join("-"));
         }
-    }
-
-    /// Returns the remark that a language is not written as a code.
-    fn language_remark(&self) -> Option<String> {
-        let heading = self.used.get(LANGUAGE_NAME)?;
-        let column = self.columns.columns.iter().find(|column| column.heading == *heading)?;
-        let name = column.values.keys().find(|cell| !is_language_code(cell))?;
-        Some(format!("`{heading}` has `{name}`: AI Studios expects codes, such as `en` or `ko`"))
     }
 
     /// Returns the remark that the title is the key, so that the videos have no headline.
@@ -475,8 +477,6 @@ impl<'s> SheetSetup<'s> {
 
 /// The name of a variant in a template.
 const VARIANT_NAME: &str = "variant";
-/// The name of the language in a template.
-pub(super) const LANGUAGE_NAME: &str = "language";
 /// The name of the rows of a group in a template.
 const ROWS_NAME: &str = "rows";
 

@@ -11,7 +11,7 @@ fn preview(lines: &[&str]) -> SheetPreview {
         cells: text.split('|').map(str::to_owned).collect(),
     };
     let rows = lines.iter().enumerate().map(row).collect();
-    SheetPreview { worksheet: None, rows, is_complete: true }
+    SheetPreview { worksheet: None, rows, is_complete: true, damage: Vec::new() }
 }
 
 fn presenter() -> SceneTemplate {
@@ -50,7 +50,7 @@ fn sheets_as_teams_have_them_need_no_answer() {
     for (lines, want) in [
         (
             vec!["sku|script", &format!("1|{LONG}"), &format!("2|{other}")],
-            "key = \"sku\"\nfile = \"{{sku}}.mp4\"",
+            "key = \"sku\"\ndefaults = { language = \"en\" }\nfile = \"{{sku}}.mp4\"",
         ),
         (
             vec![
@@ -97,8 +97,11 @@ fn sheets_as_teams_have_them_need_no_answer() {
              values = { language = \"fr\" }\nneeds = \"script\"",
         ),
     ] {
-        let (settings, questions) = propose(&lines, &SetupAnswers::default());
+        let (settings, mut questions) = propose(&lines, &SetupAnswers::default());
         assert_eq!(settings, want, "{lines:?}");
+        // The language is asked for wherever the sheet does not name it.
+        let language = QuestionSubject::Value("language".to_owned());
+        questions.retain(|question| question.subject != language || !want.contains("defaults"));
         assert_eq!(questions, [], "{lines:?}");
     }
 }
@@ -111,10 +114,15 @@ fn uncertain_columns_are_questions_whose_answers_decide() {
     let options: Vec<String> = questions.iter().map(SetupQuestion::option).collect();
     assert_eq!(
         options,
-        ["--key Product", "--column script=Spot", "--skip Status=Legal, or --no-skip"]
+        [
+            "--key Product",
+            "--column script=Spot",
+            "--set language=en",
+            "--skip Status=Legal, or --no-skip"
+        ]
     );
     let mut answers = SetupAnswers::default();
-    for (question, answer) in questions.iter().zip(["product", "2", ""]) {
+    for (question, answer) in questions.iter().zip(["product", "2", "Deutsch", ""]) {
         answers.answer(question, answer).unwrap();
     }
     let (settings, questions) = propose(&lines, &answers);
@@ -123,6 +131,7 @@ fn uncertain_columns_are_questions_whose_answers_decide() {
         settings,
         "key = \"Product\"\n\
          columns = { script = \"Briefing\", sku = \"Product\" }\n\
+         defaults = { language = \"de\" }\n\
          file = \"{{sku}}.mp4\""
     );
 }

@@ -38,7 +38,7 @@ pub(crate) struct BatchHeadline {
     pub(crate) batch: String,
     /// Finished videos and all that the batch wants; `None` before its first plan.
     pub(crate) progress: Option<(u64, u64)>,
-    /// What became of the others: "2 open, 1 failed".
+    /// What became of the others: "2 waiting, 1 failed".
     pub(crate) others: String,
     /// When the last run ended, if the line is about that.
     pub(crate) at: Option<Timestamp>,
@@ -147,7 +147,7 @@ impl HeadlineSubject {
     fn from_counts(status: &BatchStatus) -> Self {
         let uncertain = status.count_in_state(JobState::Uncertain);
         if uncertain > 0 {
-            let message = "what is uncertain may already be paid for".to_owned();
+            let message = format!("{} may already be paid for", pluralize(uncertain, "video"));
             let lead = advice(StopCause::Uncertain).lead;
             let mark = HeadlineMark::Attention;
             return Self { lead, ..Self::present(mark, ExitReason::Uncertain, message) };
@@ -225,7 +225,9 @@ fn mark_for_cause(cause: StopCause) -> HeadlineMark {
 /// Returns the videos that are not finished by state, and the skipped ones; no zeros.
 fn describe_others(status: &BatchStatus) -> String {
     let counts = [
-        (status.count_open(), "open"),
+        (status.count_in_state(JobState::Rendering), "rendering"),
+        (status.count_in_state(JobState::Fetching), "downloading"),
+        (status.count_waiting(), "waiting"),
         (status.count_in_state(JobState::Uncertain), "uncertain"),
         (status.count_in_state(JobState::Failed), "failed"),
         (status.count_in_state(JobState::Cancelled), "cancelled"),

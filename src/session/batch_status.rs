@@ -21,8 +21,8 @@ use crate::session::next_steps::{AttentionReason, CommandHints, NextStep};
 use crate::session::review::review_status::ReviewStatus;
 use crate::session::run_stop;
 use crate::session::run_stop::{advice, is_before_plan, stop_after_death};
-use crate::text::estimate_time_left;
 use crate::text::time_format::elapsed;
+use crate::text::{WorkDone, estimate_time_left};
 
 /// The status of a batch.
 #[derive(Clone, Debug)]
@@ -67,6 +67,8 @@ pub(crate) struct LastStop {
 pub(crate) struct Throughput {
     pub(crate) videos: u64,
     pub(crate) span: Duration,
+    /// The time since the last of them, within the span.
+    pub(crate) since_last: Duration,
 }
 
 /// How a run ended, or the state of a run that has recorded no end.
@@ -129,13 +131,22 @@ impl Throughput {
         let ended = run.ended_at.unwrap_or(run.heartbeat_at);
         let end = live_until.unwrap_or(ended);
         let start = run.started_at.max(end - HOUR);
-        let videos = ledger.count_done_between(batch, start, end).await?;
-        Ok((videos > 0).then_some(Self { videos, span: elapsed(start, end).max(SPAN_MIN) }))
+        let done = ledger.count_done_between(batch, start, end).await?;
+        Ok(done.last_at.map(|last| Self {
+            videos: done.count,
+            span: elapsed(start, end).max(SPAN_MIN),
+            since_last: elapsed(last, end),
+        }))
     }
 
     /// Returns the estimated time for `open` more videos.
     pub(crate) fn time_left(self, open: u64) -> Option<Duration> {
-        estimate_time_left(open, self.videos, self.span)
+        estimate_time_left(WorkDone {
+            open: open as f64,
+            done: self.videos as f64,
+            span: self.span.saturating_sub(self.since_last),
+            since_last: self.since_last,
+        })
     }
 
     pub(crate) fn per_hour(self) -> f64 {

@@ -59,11 +59,15 @@ async fn unknown_key_error(
         return Ok(CommandError::usage(format!(
             "`{part}` has no video: row {} is {}{reason}",
             row.row_number,
-            row.status().as_str()
+            row.status().label()
         )));
     }
     let keys = ledger.first_keys(stored.id, KEYS_COMPARED_MAX).await?;
     let hint = nearest_name(part, keys.iter().map(String::as_str))
         .map_or(String::new(), |key| format!("; did you mean `{key}`?"));
+    let hint = match hint.as_str() {
+        "" => format!("; callsheet jobs {} lists the keys", stored.name),
+        _ => hint,
+    };
     Ok(CommandError::usage(format!("no key of this batch contains `{part}`{hint}")))
 }

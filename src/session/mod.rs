@@ -20,6 +20,7 @@ pub(crate) mod error;
 pub(crate) mod event;
 pub(crate) mod exit_code;
 pub(crate) mod files;
+pub(crate) mod job_event_text;
 pub(crate) mod job_key;
 pub(crate) mod ledger_location;
 pub(crate) mod ledger_match;

@@ -115,7 +115,9 @@ impl<'c> AttentionReason<'c> {
     /// Returns a short explanation.
     pub(crate) fn describe(self) -> &'static str {
         match self {
-            Self::Uncertain => "it may be paid for; checked before anything is paid again",
+            Self::Uncertain => {
+                "may already be paid for; AI Studios is checked before it is paid again"
+            }
             Self::Stalled => "AI Studios reports no progress; it is polled, and not paid again",
             Self::Failed("refused") => "AI Studios refused the request; nothing was rendered",
             Self::Failed("submit-given-up") => "it could not be submitted; nothing was rendered",
@@ -183,9 +185,9 @@ impl CommandHints {
         format!("callsheet plan {}{}", shell_quote(&self.file), self.ledger_options)
     }
 
-    /// Returns the command that lists all rows of a plan for programs, for free.
-    pub(crate) fn plan_json_command(&self) -> String {
-        format!("{} --json", self.plan_command())
+    /// Returns the command that writes all rows of a plan as a page, for free.
+    pub(crate) fn plan_page_command(&self) -> String {
+        format!("{} --html plan.html", self.plan_command())
     }
 
     /// Returns the command that gives finished videos the names of a changed `file`.
@@ -299,7 +301,7 @@ impl CommandHints {
     /// Returns the step that settles an uncertain job.
     pub(crate) fn resolve_step(&self, key: &str) -> NextStep {
         let command = self.command_for_key("resolve", key, "");
-        NextStep { command, effect: "checks, and asks you only what is still open" }
+        NextStep { command, effect: "checks AI Studios, and asks you if that does not decide it" }
     }
 
     fn steps_after_failure(&self, cause: &str, retry: String) -> Vec<NextStep> {

@@ -56,7 +56,8 @@ pub(crate) fn stop_for_outcome(
     }
     if uncertain > 0 {
         let videos = pluralize(uncertain, "video");
-        let message = format!("{videos} may already be paid for; not resubmitted until known");
+        let message =
+            format!("{videos} may already be paid for; not sent again until that is known");
         stops.push(new_stop(ExitReason::Uncertain, StopCause::Uncertain, message));
     }
     if failed > 0 {

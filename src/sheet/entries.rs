@@ -318,8 +318,8 @@ impl Sheet {
         match self.key_source.first_column() {
             Some(column) if duplicate.is_same => SheetProblem::for_row(
                 row,
-                format!("the key `{key}` is already that of row {first}"),
-                "change one of the two, or delete the row: keys must be unique",
+                format!("row {first} has the key `{key}`, too"),
+                "change one of them, or delete a row: keys must be unique",
             )
             .with_column(column, self.headings()),
             Some(column) => SheetProblem::for_row(

@@ -1,12 +1,13 @@
 //! A sheet about which nothing is known yet: its rows as they are, the headings among them.
 //!
-//! For a new batch, whose key and columns are still to be chosen. Nothing is checked: the plan of the
-//! batch reads the sheet again, with all checks. Invariant: rows have the numbers and the texts with
-//! which the plan reads them.
+//! For a new batch, whose key and columns are still to be chosen. Only damage is detected, because what
+//! is guessed from a damaged sheet is wrong: the plan of the batch reads the sheet again, with all
+//! checks. Invariant: rows have the numbers and the texts with which the plan reads them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::cells::RowShape;
 use super::csv_conversion::{NormalizedSheet, RowOrigin};
 use super::delimiter::Delimiter;
 use super::records::CsvRecord;
@@ -37,6 +38,8 @@ pub struct SheetPreview {
     pub rows: Vec<SheetRow>,
     /// Whether these are all rows.
     pub is_complete: bool,
+    /// The damage of rows, without the headings of its columns, which are not known yet.
+    pub damage: Vec<SheetProblem>,
 }
 
 impl SheetPreview {
@@ -47,6 +50,18 @@ impl SheetPreview {
     pub fn read(path: &Path, want: &PreviewSpec<'_>) -> Result<Self, SheetProblems> {
         Self::try_read(path, want)
             .map_err(|problem| SheetProblems { file: path.to_owned(), problems: vec![problem] })
+    }
+
+    /// Returns the problems of damaged rows at and below the headings, as the plan reports them.
+    pub fn damage_below(&self, heading_row: u64) -> Vec<SheetProblem> {
+        let headings = self.rows.iter().find(|row| row.number == heading_row);
+        let headings = headings.map_or(&[][..], |row| &row.cells);
+        let is_read = |problem: &&SheetProblem| problem.row >= Some(heading_row);
+        let named = |problem: &SheetProblem| match &problem.column {
+            Some(column) => problem.clone().with_column(column.index, headings),
+            None => problem.clone(),
+        };
+        self.damage.iter().filter(is_read).map(named).collect()
     }
 
     /// Returns the rows as CSV in UTF-8, each with its number.
@@ -87,17 +102,19 @@ impl SheetPreview {
             sheet.origin = RowOrigin::Text { encoding, is_guess, delimiter };
             sheet.start_offset = start;
         }
-        let (mut rows, mut record) = (Vec::new(), CsvRecord::new());
+        let shape = RowShape::without_headings(sheet.origin);
+        let (mut rows, mut record, mut damage) = (Vec::new(), CsvRecord::new(), Vec::new());
         let mut records = sheet.open_records()?;
         let broken = |error| sheet.source.read_problem(&error);
         while rows.len() < ROWS_MAX && records.read_non_blank(&mut record).map_err(broken)? {
             let row = preview_row(&record);
+            damage.extend(record.damage.map(|found| shape.damage_problem(row.number, found)));
             if row.cells.iter().any(|cell| !cell.is_empty()) {
                 rows.push(row);
             }
         }
         let is_complete = rows.len() < ROWS_MAX;
-        Ok(Self { worksheet: sheet.format.worksheet, rows, is_complete })
+        Ok(Self { worksheet: sheet.format.worksheet, rows, is_complete, damage })
     }
 }
 

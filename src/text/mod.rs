@@ -36,5 +36,5 @@ pub(crate) use number::{format_credits, format_number};
 pub(crate) use plural::pluralize;
 pub(crate) use shell_quote::shell_quote;
 pub(crate) use suggest::{nearest_name, nearest_names, suggest_name};
-pub(crate) use time_left::estimate_time_left;
+pub(crate) use time_left::{WorkDone, estimate_time_left};
 pub(crate) use truncate::truncate;

@@ -12,6 +12,16 @@ pub(crate) fn format_local(at: Timestamp) -> String {
     at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// Returns a time as local date and time, with the time zone.
+pub(crate) fn format_local_in_zone(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+}
+
+/// Returns the name of the local time zone at a time.
+pub(crate) fn local_zone(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::system()).strftime("%Z").to_string()
+}
+
 /// Returns a time as local time of day.
 pub(crate) fn format_local_time(at: Timestamp) -> String {
     at.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()

@@ -45,6 +45,8 @@ pub(crate) fn snapshot_settings() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     for (pattern, replacement) in [
         (r"http://STUDIO/ +", "http://STUDIO/  "),
+        (r"times in [^)\n]+\)", "times in [ZONE])"),
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z0-9+-]{2,5},", "[WHEN] [ZONE],"),
         (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "[WHEN]"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "[WHEN]"),
         (r"process \d+ on \S+", "process [PID]"),
@@ -158,7 +160,7 @@ async fn jobs_are_filtered_by_state_cause_and_cell() {
     assert_eq!(keys(&["--state", "generating"]), [""; 0]);
     assert_eq!(keys(&["--limit", "2"]).len(), 2);
     let more = cli.run(&["jobs", "promo", "--limit", "2"]);
-    assert!(more.stderr.contains("and 3 more jobs: callsheet jobs promo --limit 5"), "{more:?}");
+    assert!(more.stderr.contains("and 3 more videos: callsheet jobs promo --limit 5"), "{more:?}");
     let mut output = String::new();
     for args in [
         &["jobs", "promo", "--state", "faild"][..],

@@ -140,7 +140,7 @@ async fn a_page_with_ten_thousand_rows_is_complete_and_below_eight_megabytes() {
     let data = page_data(&page);
     assert_eq!(data["rows"].as_array().unwrap().len(), 10_000);
     assert_eq!(data["left_out"], 0);
-    assert!(page.contains("40 of 10000 jobs, one in 250"), "the timeline is not a sample");
+    assert!(page.contains("40 of 10000 videos, one in 250"), "the timeline is not a sample");
     assert!(page.contains("195 more, with other messages"), "all 200 messages are listed");
 }
 

@@ -93,7 +93,7 @@ async fn a_verdict_that_cannot_be_given_is_named_and_none_is_recorded() {
     let office = TestCli::new(2).await;
     let run = office.run(&["run", "b.toml", "--limit", "1"]);
     for (args, message) in [
-        (vec!["--approve", "k000", "k001"], "`k001` has no video to review: it is ready"),
+        (vec!["--approve", "k000", "k001"], "`k001` has no video to review: it is waiting"),
         (vec!["--approve", "k000", "k0x1"], "no key of this batch contains `k0x1`"),
         (vec!["--approve", "k000", "--reject", "k000", "--reason", "x"], "`k000` is named twice"),
         (vec!["--reject", "k000"], "--reason"),

@@ -327,8 +327,8 @@ fn marked_rows_are_skipped_in_their_position() {
     insta::assert_snapshot!(count(&ask), @r#"
     1 => 2["1", "a", ""]
     2 => 3["2", "a", "Done"]
-    row 4, column A `id`: the key `1` is already that of row 2
-      help: change one of the two, or delete the row: keys must be unique
+    row 4, column A `id`: row 2 has the key `1`, too
+      help: change one of them, or delete a row: keys must be unique
     3 skipped 5["3", "b", "later"]
      skipped 6["", "c", "x"]
     row 7: 4 cells where the heading row has 3
@@ -442,11 +442,11 @@ fn invalid_rows_are_reported_and_the_others_are_read() {
       help: in the spreadsheet, save it as "CSV UTF-8"
     row 9, column A `id`: the key is empty
       help: fill it in; keys must be unique, and the key of a video must not change
-    row 10, column A `id`: the key `1` is already that of row 2
-      help: change one of the two, or delete the row: keys must be unique
+    row 10, column A `id`: row 2 has the key `1`, too
+      help: change one of them, or delete a row: keys must be unique
     café => 11["café", "decomposed", ""]
-    row 12, column A `id`: the key `café` is already that of row 11
-      help: change one of the two, or delete the row: keys must be unique
+    row 12, column A `id`: row 11 has the key `café`, too
+      help: change one of them, or delete a row: keys must be unique
     row 13, column B `Script`: the text is not UTF-8, so it would be garbled
       help: in the spreadsheet, save it as "CSV UTF-8"
     row 14, column B `Script`: a quote opens here and is never closed, so the rest of the sheet is lost
@@ -463,8 +463,8 @@ fn keys_consist_of_columns_or_of_a_hash_of_the_row() {
     row 4, column B `lang`: the key is empty
       help: fill it in; keys must be unique, and the key of a video must not change
     a/de => 5["a", "de"]
-    row 6, column A `id`: the key `a/de` is already that of row 5
-      help: change one of the two, or delete the row: keys must be unique
+    row 6, column A `id`: row 5 has the key `a/de`, too
+      help: change one of them, or delete a row: keys must be unique
     "#);
     let none = SheetOptions::default();
     insta::assert_snapshot!(describe_sheet("id,lang\na,en\nae,n\na,en\nA,en\n", &none), @r#"
@@ -488,7 +488,7 @@ fn every_duplicate_key_names_its_first_row() {
     for (n, item) in items.iter().enumerate().skip(100) {
         let problem = item.as_ref().unwrap_err();
         assert_eq!(problem.row, Some(n as u64 + 2));
-        assert!(problem.message.ends_with(&format!("row {}", n % 100 + 2)), "{problem}");
+        assert!(problem.message.starts_with(&format!("row {} has", n % 100 + 2)), "{problem}");
     }
 }
 
@@ -512,8 +512,8 @@ fn a_group_has_one_key_that_no_other_group_has() {
     row 6, column B `id`: the key `4` differs from `2` in row 3, the first of this group
       help: all rows of a group need the same key, since they make one video
     3 => 5["c", "3"]
-    row 7, column B `id`: the key `1` is already that of row 2
-      help: change one of the two, or delete the row: keys must be unique
+    row 7, column B `id`: row 2 has the key `1`, too
+      help: change one of them, or delete a row: keys must be unique
     row 8, column B `id`: the key is empty
       help: fill it in; keys must be unique, and the key of a video must not change
     "#);
@@ -622,11 +622,11 @@ fn keys_that_look_the_same_are_duplicates_and_shortened_numbers_are_warnings() {
     row 3, column A `id`: the key `TEA‑001` looks like that of row 2
       help: the two differ only in invisible characters, or in the kind of a hyphen or a blank: type one of them again
     TEA‑002 => 4["TEA‑002", "c"]
-    row 5, column A `id`: the key `TEA‑002` is already that of row 4
-      help: change one of the two, or delete the row: keys must be unique
+    row 5, column A `id`: row 4 has the key `TEA‑002`, too
+      help: change one of them, or delete a row: keys must be unique
     TEA-003 => 6["TEA-003", "e"]
-    row 7, column A `id`: the key `TEA-003` is already that of row 6
-      help: change one of the two, or delete the row: keys must be unique
+    row 7, column A `id`: row 6 has the key `TEA-003`, too
+      help: change one of them, or delete a row: keys must be unique
     TEA 4 => 8["TEA 4", "g"]
     row 9, column A `id`: the key `TEA  4` looks like that of row 8
       help: the two differ only in invisible characters, or in the kind of a hyphen or a blank: type one of them again

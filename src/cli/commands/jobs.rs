@@ -15,7 +15,7 @@ use crate::report::ReportRows;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::next_steps::CommandHints;
-use crate::text::{pluralize, suggest_name};
+use crate::text::{nearest_name, pluralize};
 
 /// Rows of the table without `--limit`: as many as a user can scroll through.
 const TABLE_ROWS_MAX: u64 = 500;
@@ -23,11 +23,11 @@ const TABLE_ROWS_MAX: u64 = 500;
 /// List the videos (jobs) of a batch, one in a line
 #[derive(Debug, Args)]
 #[command(after_help = "\
-States: ready (not submitted), submitting, uncertain (may be paid for),
-rendering, fetching (downloading), done, reused, failed, cancelled; and stalled
-(rendering without progress), generating (ready; AI Studios is making the
-draft), invalid (row not usable), skipped (row excluded by the sheet), open (not
-final, uncertain included), removed (row no longer in the sheet).
+States: ready (shown as waiting), submitting, uncertain (may be paid for),
+rendering, fetching (shown as downloading), done, reused, failed, cancelled; and
+stalled (rendering without progress), generating (waiting: AI Studios is making
+the draft), invalid (row not usable), skipped (row excluded by the sheet), open
+(not final, uncertain included), removed (row no longer in the sheet).
 JSON fields, one object per line: callsheet help json jobs
 
 Examples:
@@ -37,28 +37,40 @@ Examples:
 pub(crate) struct JobsArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
-    /// Only jobs in these states (comma-separated)
+    /// Only videos in these states (comma-separated)
     #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = parse_row_status)]
     state: Vec<RowStatus>,
-    /// Only jobs that failed for this cause, such as refused
+    /// Only videos that failed for this cause, such as refused
     #[arg(long, value_name = "CAUSE")]
     cause: Option<String>,
     /// Only rows where COLUMN is VALUE (`!=`: is not);
     /// OR within a column, AND between columns
     #[arg(long = "where", value_name = "COLUMN=VALUE")]
     conditions: Vec<RowCondition>,
-    /// At most N jobs [default: 500; with --json: all]
+    /// At most N videos [default: 500; with --json: all]
     #[arg(long, value_name = "N", value_parser = parse_number::<u64>)]
     limit: Option<u64>,
 }
+
+/// What users call a state.
+const SYNONYMS: [(&str, &str); 5] = [
+    ("finished", "done"),
+    ("ok", "done"),
+    ("error", "failed"),
+    ("pending", "ready"),
+    ("running", "rendering"),
+];
 
 fn parse_row_status(text: &str) -> Result<RowStatus, String> {
     let text = text.trim().to_lowercase();
     if let Some(status) = RowStatus::parse(&text) {
         return Ok(status);
     }
-    let all: Vec<&str> = RowStatus::all().map(RowStatus::as_str).collect();
-    Err(format!("unknown state; {}", suggest_name(&text, all, "states")))
+    let meant = SYNONYMS.iter().find(|(synonym, _)| *synonym == text).map(|(_, state)| *state);
+    let near = || nearest_name(&text, RowStatus::all().map(RowStatus::as_str));
+    let hint =
+        meant.or_else(near).map_or(String::new(), |state| format!("did you mean `{state}`? "));
+    Err(format!("there is no such state\n  help: {hint}All states: callsheet jobs --help"))
 }
 
 pub(crate) async fn run(args: JobsArgs, global: &GlobalArgs, printer: &Printer) -> ExitReason {
@@ -174,7 +186,7 @@ struct JobListing<'t> {
 }
 
 fn jobs_table() -> TextTable {
-    TextTable::new(&["key", "row#", "state", "%#", "version#", "attempts#", "result"])
+    TextTable::new(&["key", "row#", "state", "progress#", "version#", "attempts#", "result"])
 }
 
 impl JobListing<'_> {
@@ -199,9 +211,9 @@ impl JobListing<'_> {
                 (false, true) => RowStatus::Generating,
                 (false, false) => state,
             }
-            .as_str()
+            .label()
             .to_owned(),
-            progress.map(|percent| format!("{percent:.0}")).unwrap_or_default(),
+            progress.map(|percent| format!("{percent:.0} %")).unwrap_or_default(),
             if row.state.is_some() { row.version.to_string() } else { String::new() },
             row.attempts.to_string(),
             result_message(row),
@@ -213,13 +225,13 @@ impl JobListing<'_> {
             return;
         }
         if self.printed == 0 {
-            self.printer.status("No matching jobs");
+            self.printer.status("No matching videos");
             return;
         }
         self.printer.print_result(&self.table.render());
         if self.omitted > 0 {
             let more = commands.jobs_command(&format!("--limit {}", self.printed + self.omitted));
-            self.printer.status(&format!("and {}: {more}", pluralize(self.omitted, "more job")));
+            self.printer.status(&format!("and {}: {more}", pluralize(self.omitted, "more video")));
         }
     }
 }
@@ -230,6 +242,8 @@ fn result_message(row: &JobRow) -> String {
     }
     let cause = row.cause.as_deref().filter(|_| row.state.is_some());
     match (cause, row.message.as_deref()) {
+        // AI Studios' refusal says so itself.
+        (Some("refused"), Some(message)) => message.to_owned(),
         (Some(cause), Some(message)) => format!("{cause}: {message}"),
         (Some(text), None) | (None, Some(text)) => text.to_owned(),
         (None, None) => String::new(),

@@ -53,7 +53,7 @@ pub(crate) struct PlanArgs {
     /// Only rows of this file (a corrected failures.csv)
     #[arg(long, value_name = "FILE", conflicts_with = "only")]
     with: Option<PathBuf>,
-    /// Write the plan as an HTML page, with every video's scenes
+    /// Write the plan as an HTML page, with the scenes of every video
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Let the page load pictures from the web
@@ -174,8 +174,10 @@ fn print_next_step(
         return;
     }
     let (options, effect) = match rehearsal {
-        RehearsalState::Rehearsing => ("", "rehearses; spends nothing"),
-        RehearsalState::NotRehearsed => (" --sandbox", "rehearses; without --sandbox, it renders"),
+        RehearsalState::Rehearsing => ("", "tries it out (free)"),
+        RehearsalState::NotRehearsed => {
+            (" --sandbox", "tries it out (free); without --sandbox, a run is paid for")
+        }
         RehearsalState::Rehearsed => (" --limit 3", "renders three videos"),
     };
     printer.status(&format!("Next: {}{options}", commands.run_command()));

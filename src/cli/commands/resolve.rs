@@ -110,12 +110,13 @@ async fn resolve_job(
     let request =
         batch.execute_request(CommandRequest { action: decided.action, shown, reason }).await?;
     let state = ledger.job_history(stored.id, &key).await?.and_then(|history| history.job.state);
-    let state = state.map_or("", JobState::as_str);
     if printer.is_json() {
+        let state = state.map_or("", JobState::as_str);
         printer.print_json(&json!({
             "key": key, "state": state, "words": decided.message, "request": request.id,
         }));
     } else {
+        let state = state.map_or("", JobState::label);
         let (key, message) = (display_key(&key), strip_control(&decided.message));
         printer.print_result(&format!("{key}: {state}: {message}"));
         let commands = args.batch_ref.read_command_hints(global, ledger, stored).await?;

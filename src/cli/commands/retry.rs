@@ -17,7 +17,7 @@ use crate::session::exit_code::ExitReason;
 use crate::session::job_key::find_row_keys;
 use crate::session::next_steps::CommandHints;
 use crate::session::operator::operator_batch::{CommandRequest, OperatorBatch};
-use crate::text::{format_credits, pluralize};
+use crate::text::{format_credits, pluralize, shell_quote};
 
 /// Retry failed or cancelled videos
 #[derive(Debug, Args)]
@@ -157,8 +157,9 @@ async fn print_uncertain(
     let uncertain = count_in_state(ledger, stored, JobState::Uncertain).await?;
     if uncertain > 0 {
         printer.status(&format!(
-            "{} left unchanged: possibly already paid for (see callsheet resolve)",
-            pluralize(uncertain, "uncertain job")
+            "{} left unchanged: may already be paid for. To decide:\n    callsheet status {}",
+            pluralize(uncertain, "uncertain video"),
+            shell_quote(&stored.name)
         ));
     }
     Ok(())
@@ -255,7 +256,7 @@ async fn cancel_jobs(
     let action = RequestedAction::Cancel(TargetFilter { keys, ..TargetFilter::default() });
     let set = ledger.target_set(stored.id, &action).await?;
     let paid = PaidVideos::read(ledger, stored).await?;
-    let question = format!("cancel {}?", pluralize(set.totals().jobs, "job"));
+    let question = format!("cancel {}?", pluralize(set.totals().jobs, "video"));
     if set.jobs().is_empty() || !confirm(&question, args.yes, printer) {
         let document = json!({ "cancelled": 0, "still_billed": paid.count(), "request": null });
         print_outcome(printer, "Nothing was cancelled", &document);
@@ -271,7 +272,7 @@ async fn cancel_jobs(
         }));
         return Ok(());
     }
-    printer.print_result(&format!("Cancelled {}", pluralize(cancelled, "job")));
+    printer.print_result(&format!("Cancelled {}", pluralize(cancelled, "video")));
     let commands = args.batch_ref.read_command_hints(global, ledger, stored).await?;
     paid.describe(&commands).iter().for_each(|sentence| printer.print_result(sentence));
     Ok(())

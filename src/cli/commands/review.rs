@@ -212,7 +212,7 @@ fn record_label(kind: VerdictKind) -> &'static str {
 fn item_cells(item: &ReviewItem) -> [String; 7] {
     let verdict = item.verdict.as_ref();
     let review = match verdict {
-        None => "waiting".to_owned(),
+        None => "not reviewed".to_owned(),
         Some(verdict) => match &verdict.reason {
             Some(reason) => format!("{}: {reason}", verdict.kind.as_str()),
             None => verdict.kind.as_str().to_owned(),
@@ -232,10 +232,10 @@ fn item_cells(item: &ReviewItem) -> [String; 7] {
 /// Returns the counts that are not zero.
 fn describe_counts(counts: &ReviewCounts) -> String {
     let all = [
-        (counts.waiting, "waiting"),
+        (counts.waiting, "not reviewed"),
         (counts.approved, "approved"),
         (counts.rejected, "rejected"),
-        (counts.changes, "to be changed"),
+        (counts.changes, "changes requested"),
     ];
     let shown = all.into_iter().filter(|(videos, _)| *videos > 0);
     let shown: Vec<String> = shown.map(|(videos, label)| format!("{videos} {label}")).collect();

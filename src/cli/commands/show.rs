@@ -6,7 +6,7 @@ use crate::cli::args::{BatchRef, GlobalArgs, parse_number};
 use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
 use crate::ledger::{
-    AuditEntry, EventRow, JobHistory, Ledger, LedgerError, OperatorRequest, StoredBatch,
+    AuditEntry, EventRow, JobEvent, JobHistory, Ledger, LedgerError, OperatorRequest, StoredBatch,
     SubmissionOutcome, SubmissionRow, VersionRow,
 };
 use crate::runner::lock_holder;
@@ -14,12 +14,13 @@ use crate::session::account::target::is_rehearsal_host;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::files::output_dir;
+use crate::session::job_event_text::describe_job_event;
 use crate::session::job_key::{find_job_key, find_row_keys};
 use crate::session::next_steps::{AttentionReason, CommandHints};
 use crate::session::reports::audit_json::describe_entry;
 use crate::session::reports::job_json::{JobTrail, job_json};
 use crate::session::reports::request_json::describe_request;
-use crate::text::time_format::{format_elapsed, format_local};
+use crate::text::time_format::{format_elapsed, format_local, local_zone};
 use crate::text::{display_key, pluralize, strip_control, truncate};
 use clap::Args;
 use jiff::Timestamp;
@@ -67,7 +68,7 @@ async fn execute(
         (None, Some(row)) => {
             let found = ledger.key_of_row(stored.id, row).await?;
             let key = found.ok_or_else(|| {
-                CommandError::usage(format!("no job of this batch begins in row {row}"))
+                CommandError::usage(format!("row {row} has no video in this batch"))
             })?;
             vec![key]
         }
@@ -109,8 +110,9 @@ async fn print_job(
     printer: &Printer,
 ) -> Result<(), CommandError> {
     let history = ledger.job_history(stored.id, key).await?;
-    let history = history.ok_or_else(|| CommandError::usage(format!("no job `{key}`")))?;
-    let requests = ledger.operator_requests_of_job(stored.id, key, Clock::real().now()).await?;
+    let history = history.ok_or_else(|| CommandError::usage(format!("no video `{key}`")))?;
+    let now = Clock::real().now();
+    let requests = ledger.operator_requests_of_job(stored.id, key, now).await?;
     let entries = ledger.audit_entries_of_job(stored, key).await?;
     if printer.is_json() {
         let trail = JobTrail { requests: &requests, entries: &entries };
@@ -124,6 +126,7 @@ async fn print_job(
         key,
         folder: output_dir::stored_output_dir(stored).map(|folder| folder.display().to_string()),
         is_rehearsal: is_rehearsal_host(&stored.base_url),
+        now,
         is_live: lock_holder(ledger, &stored.name).await.is_some(),
     };
     printer.print_result(&page.render(stored, commands));
@@ -137,6 +140,7 @@ struct JobPage<'a> {
     key: &'a str,
     folder: Option<String>,
     is_rehearsal: bool,
+    now: Timestamp,
     /// Whether a run is at work, which alone checks a video at its time.
     is_live: bool,
 }
@@ -152,8 +156,8 @@ impl JobPage<'_> {
         self.push_section(&mut lines, "submissions", submissions.collect());
         self.push_section(
             &mut lines,
-            "history",
-            self.history.events.iter().map(event_line).collect(),
+            &format!("history (times in {})", local_zone(self.now)),
+            self.history.events.iter().map(|event| event_line(event, &stored.base_url)).collect(),
         );
         let requests = self.requests.iter().map(describe_request).collect();
         self.push_section(&mut lines, "requests", requests);
@@ -172,7 +176,7 @@ impl JobPage<'_> {
 
     fn headline(&self, stored: &StoredBatch) -> String {
         let job = &self.history.job;
-        let state = job.status().as_str();
+        let state = job.status().label();
         let stalled = match (job.stalled, job.generating) {
             (true, _) => ", stalled",
             (false, true) => ", draft being made by AI Studios",
@@ -196,7 +200,7 @@ impl JobPage<'_> {
             lines.push(reason.describe().to_owned());
         }
         if let Some(message) = &job.message {
-            lines.push(format!("last message: {}", safe_excerpt(message)));
+            lines.push(format!("message: {}", safe_excerpt(message)));
         }
         if job.generating {
             let moved = history.moved_at.map(|at| format!(", last moved {}", format_local(at)));
@@ -217,7 +221,7 @@ impl JobPage<'_> {
         {
             lines.push(match self.is_live {
                 true => format!("next check {}", format_local(history.due_at)),
-                false => "no run is live; the next one checks it".to_owned(),
+                false => "the next run checks it".to_owned(),
             });
         }
         lines.into_iter().map(|line| format!("  {line}")).collect()
@@ -241,8 +245,11 @@ impl JobPage<'_> {
     }
 
     fn version_lines(&self, version: &VersionRow) -> Vec<String> {
-        let mut lines =
-            vec![format!("{}  planned {}", version.version, format_local(version.planned_at))];
+        let mut lines = vec![format!(
+            "version {}: planned {}",
+            version.version,
+            format_local(version.planned_at)
+        )];
         if let Some(earlier) = version.reused_from {
             lines.push(format!("   same content as version {earlier}"));
         }
@@ -322,7 +329,7 @@ fn submission_lines(submission: &SubmissionRow) -> Vec<String> {
     if let Some(at) = submission.settled_at {
         let end = match SubmissionOutcome::parse(&submission.outcome) {
             Some(SubmissionOutcome::Uncertain) => "response lost after",
-            Some(_) | None => "resolved after",
+            Some(_) | None => "answered after",
         };
         times.push(format!("{end} {}", format_elapsed(submission.begun_at, at)));
     }
@@ -351,21 +358,26 @@ fn submission_lines(submission: &SubmissionRow) -> Vec<String> {
     }
     vec![
         format!(
-            "{}  {}: {}, version {}, run {}",
+            "attempt {} (version {}, run {}, {}): {}",
             submission.attempt,
-            submission.outcome,
-            submission.way,
             submission.version,
-            submission.run_id
+            submission.run_id,
+            submission.way,
+            submission.outcome
         ),
         format!("   {}", details.join(", ")),
         format!("   {}", times.join(", ")),
     ]
 }
 
-fn event_line(event: &EventRow) -> String {
-    let detail = event.detail.as_deref().map(|detail| format!(": {}", safe_excerpt(detail)));
-    let state =
-        if event.state == event.event { String::new() } else { format!(" → {}", event.state) };
-    format!("{}  {}{state}{}", format_local(event.at), event.event, detail.unwrap_or_default())
+/// Begins the message of a refusal, whose event says the same.
+const REFUSED_PREFIX: &str = "AI Studios refused it: ";
+
+fn event_line(event: &EventRow, base_url: &str) -> String {
+    // The words of an accepted request are those of the event itself.
+    let detail = event.detail.as_deref().filter(|_| event.event != JobEvent::Accepted.as_str());
+    let detail = detail.map(|detail| detail.strip_prefix(REFUSED_PREFIX).unwrap_or(detail));
+    let detail = detail.map(|detail| format!(": {}", safe_excerpt(detail)));
+    let text = describe_job_event(&event.event, base_url);
+    format!("{}  {text}{}", format_local(event.at), detail.unwrap_or_default())
 }

@@ -11,10 +11,10 @@ use crate::cli::output::printer::Printer;
 use crate::ledger::{BatchId, Ledger, LedgerError};
 use crate::payload::PayloadMerger;
 use crate::plan;
-use crate::plan::{PlanError, PlanInputs};
+use crate::plan::{PlanError, PlanInputs, SkipReasons, VariantMapping};
 use crate::report::storyboard::{
-    ChangeStatus, STORYBOARD_CARDS_MAX, StoryboardCard, StoryboardCounts, StoryboardHead,
-    StoryboardPictures, group_cards, storyboard_foot as page_foot,
+    ChangeStatus, STORYBOARD_CARDS_MAX, SkippedRows, StoryboardCard, StoryboardCounts,
+    StoryboardHead, StoryboardPictures, group_cards, storyboard_foot as page_foot,
 };
 use crate::report::{create_temp_file, io_error_message};
 use crate::session::error::CommandError;
@@ -88,8 +88,10 @@ impl Storyboard<'_> {
             previous,
             pictures: self.pictures,
             counts: StoryboardCounts::default(),
+            skipped: SkippedRows::default(),
             invalid_jobs: 0,
         };
+        let reasons = SkipReasons::of_sheet(&sheet);
         let mut jobs = 0;
         let mut put = |html: String| cards.write_all(html.as_bytes()).map_err(write_error);
         for entry in sheet.entries() {
@@ -108,7 +110,11 @@ impl Storyboard<'_> {
             let mut row_cards = Vec::new();
             for (number, edition) in variants.iter().enumerate() {
                 let key = edition.job_key(&entry.key);
-                if !edition.should_make(&entry, &rows) || !wanted(&entry, &key) {
+                if !wanted(&entry, &key) {
+                    continue;
+                }
+                if !edition.should_make(&entry, &rows) {
+                    renderer.skip_video(&reasons, edition, &entry, &rows);
                     continue;
                 }
                 if jobs < STORYBOARD_CARDS_MAX {
@@ -128,7 +134,8 @@ impl Storyboard<'_> {
         }
         let left_out = jobs.saturating_sub(STORYBOARD_CARDS_MAX);
         let mut cards = cards.into_inner().map_err(|error| write_error(error.into_error()))?;
-        self.assemble(cards.as_file_mut(), renderer.counts, left_out).map_err(write_error)?;
+        let foot = page_foot(left_out, &renderer.skipped);
+        self.assemble(cards.as_file_mut(), renderer.counts, &foot).map_err(write_error)?;
         let limit = if left_out > 0 {
             format!("; the first {STORYBOARD_CARDS_MAX} drawn")
         } else {
@@ -137,7 +144,7 @@ impl Storyboard<'_> {
         printer.status(&format!(
             "Storyboard: {} ({}{limit})",
             self.path.display(),
-            pluralize(jobs, "job")
+            pluralize(jobs, "video")
         ));
         Ok(renderer.invalid_jobs)
     }
@@ -149,7 +156,7 @@ impl Storyboard<'_> {
         &self,
         cards: &mut std::fs::File,
         counts: StoryboardCounts,
-        left_out: u64,
+        foot: &str,
     ) -> io::Result<()> {
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let mut page = create_temp_file(folder.unwrap_or(Path::new(".")))?;
@@ -165,7 +172,7 @@ impl Storyboard<'_> {
         page.write_all(head.render().as_bytes())?;
         cards.rewind()?;
         io::copy(cards, page.as_file_mut())?;
-        page.write_all(page_foot(left_out).as_bytes())?;
+        page.write_all(foot.as_bytes())?;
         page.persist(self.path).map_err(|error| error.error)?;
         Ok(())
     }
@@ -179,6 +186,7 @@ struct StoryboardRenderer<'t, 'l> {
     previous: Option<PreviousVersions<'l>>,
     pictures: StoryboardPictures,
     counts: StoryboardCounts,
+    skipped: SkippedRows,
     invalid_jobs: u64,
 }
 
@@ -229,6 +237,25 @@ impl StoryboardRenderer<'_, '_> {
         card.pictures = self.pictures;
         self.counts.add(&card);
         Ok(card.render())
+    }
+
+    /// Records why a video of a row is not made.
+    fn skip_video(
+        &mut self,
+        reasons: &SkipReasons,
+        variant: &VariantMapping,
+        entry: &SheetEntry,
+        rows: &[Vec<String>],
+    ) {
+        // In a report used as a sheet, a line is about one variant.
+        let is_own = entry.variant.is_none() || entry.variant == variant.variant;
+        let reason = reasons.reason(variant, rows, entry.is_skipped).filter(|_| is_own);
+        if let Some(reason) = reason {
+            let row = entry.rows.first().map_or(1, |row| row.number);
+            let key =
+                if entry.key.is_empty() { String::new() } else { variant.job_key(&entry.key) };
+            self.skipped.add(row, &key, reason);
+        }
     }
 
     /// Renders a row that cannot be read.

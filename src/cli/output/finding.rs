@@ -15,14 +15,22 @@ pub(crate) fn print_finding(finding: &CheckFinding, printer: &Printer) {
         FindingGrade::Warn => MessageStyle::Warning,
         FindingGrade::Fail(_) => MessageStyle::Bad,
     };
+    let mut lines = printer.wrap_result(&strip_control(&finding.message), INDENT).into_iter();
     let line = StyledText::default()
         .with(style, format!("{grade:4}"))
-        .plain(format!("  {topic:11}  {}", strip_control(&finding.message)));
+        .plain(format!("  {topic:11}  {}", lines.next().unwrap_or_default()));
     printer.print_styled(&line);
-    if let Some(todo) = finding.todo {
-        printer.print_result(&format!("{:19}→ {todo}", ""));
+    lines.for_each(|line| printer.print_result(&format!("{:INDENT$}{line}", "")));
+    for (number, line) in
+        printer.wrap_result(finding.todo.unwrap_or(""), INDENT + 2).iter().enumerate()
+    {
+        let arrow = if number == 0 { "→" } else { " " };
+        printer.print_result(&format!("{:INDENT$}{arrow} {line}", ""));
     }
 }
+
+/// Columns before the message.
+const INDENT: usize = 19;
 
 pub(crate) fn finding_json(finding: &CheckFinding) -> Value {
     json!({

@@ -59,15 +59,15 @@ fn finished_line(finished: &[&BatchHeadline]) -> Option<StyledText> {
         .with(MessageStyle::Good, mark_text(HeadlineMark::Finished))
         .plain(" ")
         .with(MessageStyle::Bold, names.join(", "))
-        .plain(format!("  {done} of {}", pluralize(wanted, "video")));
+        .plain(format!("  {done} of {} done", pluralize(wanted, "video")));
     (!finished.is_empty()).then_some(line)
 }
 
 fn progress_text(headline: &BatchHeadline) -> String {
     match (headline.progress, headline.others.as_str()) {
-        (Some((done, wanted)), "") => format!("{done} of {}", pluralize(wanted, "video")),
+        (Some((done, wanted)), "") => format!("{done} of {} done", pluralize(wanted, "video")),
         (Some((done, wanted)), others) => {
-            format!("{done} of {}: {others}", pluralize(wanted, "video"))
+            format!("{done} of {} done; {others}", pluralize(wanted, "video"))
         }
         (None, _) => "–".to_owned(),
     }

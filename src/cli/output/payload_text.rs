@@ -44,7 +44,7 @@ fn project_lines(payload: &Value, scenes: &[Value]) -> Vec<ViewLine> {
                 add_clip(&mut lines, clip, scripts.is_empty());
             }
         }
-        scripts.iter().for_each(|script| add_text(&mut lines, "says", &script["org"]));
+        scripts.iter().for_each(|script| add_text(&mut lines, "script", &script["org"]));
     }
     lines
 }
@@ -55,14 +55,15 @@ fn add_clip(lines: &mut Vec<ViewLine>, clip: &Value, is_script_in_clip: bool) {
             add_text(lines, "avatar", &clip["model"]["ai_name"]);
             add_text(lines, "clothes", &clip["model"]["emotion"]);
             if is_script_in_clip {
-                add_text(lines, "says", &clip["script"]["org"]);
+                add_text(lines, "script", &clip["script"]["org"]);
             }
         }
         "textImage" => add_text(lines, "text", &clip["text"]),
         "image" => add_text(lines, "picture", &clip["source_url"]),
         "videoImage" => add_text(lines, "video", &clip["video_url"]),
         "audio" => add_text(lines, "sound", &clip["source_url"]),
-        "shape" => add_text(lines, "shape", &clip["shapeName"]),
+        // The name of a shape means nothing to a reader.
+        "shape" => {}
         other => lines.push(ViewLine { label: "clip".to_owned(), text: other.to_owned() }),
     }
 }
@@ -113,7 +114,7 @@ mod tests {
         clothes     B1
         text        Tea  [31m
         picture     https://example.org/a.png
-        says        Hello.
+        script      Hello.
                     Welcome.
         ");
     }

@@ -1,7 +1,7 @@
 //! A plan as text and as JSON: counts, rows by key with their reasons, and what must be confirmed.
 //!
-//! Counts are videos unless "rows" stands beside them. Long lists are cut on a terminal and
-//! complete in `callsheet plan --json`.
+//! Counts are videos unless "rows" stands beside them. Long lists are cut on a terminal, and complete in
+//! `callsheet plan --html`, which is for readers, and `--json`, which is for programs.
 
 use serde_json::{Value, json};
 
@@ -41,10 +41,12 @@ pub(crate) fn headline(plan: &Plan, batch: &Batch) -> String {
     let states = join_counts(&[
         LabeledCount { count: counts.done, label: "done" },
         LabeledCount { count: counts.to_render, label: "to render" },
-        LabeledCount { count: counts.under_way, label: "in progress" },
+        LabeledCount { count: counts.under_way - counts.uncertain, label: "in progress" },
+        LabeledCount { count: counts.uncertain, label: "uncertain" },
         LabeledCount { count: counts.to_fetch, label: "to download" },
-        LabeledCount { count: counts.reused, label: "rendered before" },
-        LabeledCount { count: counts.given_up, label: "failed or cancelled" },
+        LabeledCount { count: counts.reused, label: "reused" },
+        LabeledCount { count: counts.given_up - counts.cancelled, label: "failed" },
+        LabeledCount { count: counts.cancelled, label: "cancelled" },
     ]);
     let states = if states.is_empty() { states } else { format!(": {states}") };
     format!("{}: {videos}{rows}{states}", batch.name)
@@ -60,12 +62,13 @@ fn class_line(plan: &Plan) -> String {
         LabeledCount { count: if is_all { 0 } else { count }, label }
     };
     let invalid = if counts.invalid_rows == 1 { "invalid row" } else { "invalid rows" };
+    let skipped = if counts.skipped == 1 { "video skipped" } else { "videos skipped" };
     join_counts(&[
         class(counts.new, "new"),
         class(counts.changed, "changed"),
         class(counts.unchanged, "unchanged"),
         LabeledCount { count: counts.removed, label: "removed" },
-        LabeledCount { count: counts.skipped, label: "skipped" },
+        LabeledCount { count: counts.skipped, label: skipped },
         LabeledCount { count: counts.invalid_rows, label: invalid },
     ])
 }
@@ -81,7 +84,7 @@ pub(crate) fn summary_lines(plan: &Plan, batch: &Batch, commands: &CommandHints)
     let mut lines = vec![headline(plan, batch)];
     lines.extend(Some(class_line(plan)).filter(|line| !line.is_empty()));
     let (counts, listing) = (&plan.counts, &plan.listing);
-    let all = commands.plan_json_command();
+    let all = commands.plan_page_command();
     let mut add = |rows: Vec<String>, omitted: u64, kind: &str| {
         lines.extend(rows.into_iter().map(|row| format!("  {}", strip_control(&row))));
         if omitted > 0 {
@@ -147,7 +150,7 @@ fn describe_skipped_rows(skipped: &[SkippedRow]) -> Vec<String> {
             (true, 1) => "; its video is kept",
             (true, _) => "; its videos are kept",
         };
-        Some(format!("row {}{keys}: skipped, {}{video}", first.row_number, first.reason))
+        Some(format!("row {}{keys}: {}{video}", first.row_number, first.reason))
     })
     .collect()
 }
@@ -176,10 +179,14 @@ pub(crate) fn header_lines(plan: &Plan, batch: &Batch) -> Vec<String> {
 pub(crate) fn action_line(plan: &Plan, batch: &Batch) -> String {
     let estimate = estimate::describe_estimate(&plan.estimate(&batch.limits), "");
     let stops = format!("`run` stops at {}", these_problems(plan));
+    let invalid = match plan.counts.invalid_rows {
+        1 => "the invalid row",
+        _ => "the invalid rows",
+    };
     match plan.is_clean() {
         true => estimate,
         false if plan.counts.invalid_rows == 0 || plan.problems.has_unskippable() => stops,
-        false => format!("{stops}; with --skip-invalid: {estimate}"),
+        false => format!("{stops}\nwith --skip-invalid, it leaves out {invalid}: {estimate}"),
     }
 }
 
@@ -213,7 +220,7 @@ pub(crate) fn print_confirmation(plan: &Plan, commands: &CommandHints, printer: 
     }
     let omitted = details.len().saturating_sub(DETAILS_LISTED_MAX);
     if omitted > 0 {
-        let all = commands.plan_json_command();
+        let all = commands.plan_page_command();
         text.push_str(&format!("\n  … and {omitted} more: {all}"));
     }
     printer.error(&printer.with_batch_prefix(&text));

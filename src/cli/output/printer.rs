@@ -5,6 +5,7 @@
 //! type of its own, `StyledText`. A closed pipe ends the output, not the run, and a reader that stops
 //! reading delays no run.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -136,6 +137,23 @@ impl Printer {
             }
             _ => self.print_result(text),
         }
+    }
+
+    /// Returns the lines of a result behind `indent` columns: on a terminal, wrapped between words.
+    pub(crate) fn wrap_result(&self, text: &str, indent: usize) -> Vec<String> {
+        if text.is_empty() {
+            return Vec::new();
+        }
+        let columns = match terminal_size::terminal_size_of(io::stdout()) {
+            Some((terminal_size::Width(columns @ 1..), _)) => usize::from(columns),
+            _ => return vec![text.to_owned()],
+        };
+        let columns = columns.min(STANDARD_WIDTH).saturating_sub(indent).max(1);
+        let options = textwrap::Options::new(columns)
+            .break_words(false)
+            .word_separator(textwrap::WordSeparator::AsciiSpace)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation);
+        textwrap::wrap(text, options).into_iter().map(Cow::into_owned).collect()
     }
 
     /// Prints a coloured result to stdout.

@@ -11,8 +11,10 @@ use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::cli::output::printer::{STANDARD_WIDTH, pad_or_truncate};
-use crate::text::{estimate_time_left, format_duration, strip_control};
+use crate::text::{WorkDone, estimate_time_left, format_duration, strip_control};
 
+/// The bars count in percent of a video.
+const PERCENT: u64 = 100;
 /// Renders with a bar of their own; the overall bar counts the others.
 const RENDER_BARS_MAX: usize = 8;
 /// Columns of a key before its bar, if the terminal is wide enough.
@@ -30,6 +32,16 @@ pub(crate) struct VideoCounts {
     pub(crate) total: u64,
 }
 
+/// What the overall bar shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OverallProgress<'t> {
+    pub(crate) done: u64,
+    /// Videos that failed or were cancelled: they are not waited for.
+    pub(crate) ended: u64,
+    /// Counts by state, as text.
+    pub(crate) in_flight: &'t str,
+}
+
 /// Time since the start of a run, and the estimate of the rest.
 #[derive(Clone, Copy)]
 struct RunTimes {
@@ -43,24 +55,56 @@ pub(crate) struct ProgressBars {
     overall: ProgressBar,
     renders: HashMap<String, ProgressBar>,
     columns: usize,
+    /// The percentage of each render in progress, with or without a bar.
+    percents: HashMap<String, u64>,
+    rate: RenderRate,
+}
+
+/// The rate at which videos are rendered, measured since the start of the run.
+#[derive(Clone, Copy, Debug)]
+struct RenderRate {
     /// Videos that were finished before the run.
     done_before: u64,
+    /// Videos that are done or rendered in part, and the time when this last changed.
+    rendered: f64,
+    changed_at: Duration,
+}
+
+impl RenderRate {
+    /// Returns the estimate of the time left, with `rendered` of `total` videos.
+    fn time_left(&mut self, rendered: f64, total: u64, elapsed: Duration) -> Option<Duration> {
+        if rendered > self.rendered {
+            self.changed_at = elapsed;
+        }
+        self.rendered = rendered;
+        estimate_time_left(WorkDone {
+            open: total as f64 - rendered,
+            done: rendered - self.done_before as f64,
+            span: self.changed_at,
+            since_last: elapsed.saturating_sub(self.changed_at),
+        })
+    }
 }
 
 impl ProgressBars {
     /// Shows the overall bar.
     pub(crate) fn new(multi_progress: &MultiProgress, videos: VideoCounts) -> Self {
-        let overall = multi_progress.add(ProgressBar::new(videos.total));
+        let overall = multi_progress.add(ProgressBar::new(videos.total * PERCENT));
         let columns = terminal_columns();
         overall.set_style(bar_style(&overall_template(columns)));
-        overall.set_position(videos.done);
+        overall.set_position(videos.done * PERCENT);
         overall.enable_steady_tick(Duration::from_millis(500));
         Self {
             multi_progress: multi_progress.clone(),
             overall,
             renders: HashMap::new(),
             columns,
-            done_before: videos.done,
+            percents: HashMap::new(),
+            rate: RenderRate {
+                done_before: videos.done,
+                rendered: videos.done as f64,
+                changed_at: Duration::ZERO,
+            },
         }
     }
 
@@ -69,28 +113,38 @@ impl ProgressBars {
         if self.renders.contains_key(key) || self.renders.len() >= RENDER_BARS_MAX {
             return;
         }
-        let bar = self.multi_progress.add(ProgressBar::new(100));
+        let bar = self.multi_progress.add(ProgressBar::new(PERCENT));
         layout_bar(&bar, key, self.columns);
         self.renders.insert(key.to_owned(), bar);
     }
 
-    /// Updates the bar of a render, if it has one.
-    pub(crate) fn set_progress(&self, key: &str, percent: u64, word: &'static str) {
+    /// Updates the percentage of a draft, which is no part of its video, in its bar.
+    pub(crate) fn set_draft_progress(&self, key: &str, percent: u64, word: &'static str) {
         if let Some(bar) = self.renders.get(key) {
             bar.set_position(percent);
-            bar.set_message(word);
+            bar.set_message(render_message(percent, word));
+            // Both are drawn together: a limit of redraws would leave one of them behind until the next poll.
+            bar.force_draw();
         }
+    }
+
+    /// Updates the percentage of a render, also in its bar, if it has one.
+    pub(crate) fn set_progress(&mut self, key: &str, percent: u64, word: &'static str) {
+        self.percents.insert(key.to_owned(), percent.min(PERCENT));
+        self.set_draft_progress(key, percent, word);
     }
 
     /// Removes the bar of a render.
     pub(crate) fn remove(&mut self, key: &str) {
+        self.percents.remove(key);
         if let Some(bar) = self.renders.remove(key) {
             bar.finish_and_clear();
         }
     }
 
     /// Updates the overall bar, and the layout if the terminal's width has changed.
-    pub(crate) fn update_overall(&mut self, done: u64, in_flight: &str) {
+    pub(crate) fn update_overall(&mut self, progress: OverallProgress<'_>) {
+        let OverallProgress { done, ended, in_flight } = progress;
         let columns = terminal_columns();
         if columns != self.columns {
             self.columns = columns;
@@ -99,17 +153,20 @@ impl ProgressBars {
                 layout_bar(bar, key, columns);
             }
         }
-        self.overall.set_position(done);
-        let total = self.overall.length().unwrap_or_default();
+        let partial: u64 = self.percents.values().sum();
+        let rendered = (done * PERCENT + partial).min(self.overall.length().unwrap_or_default());
+        self.overall.set_position(rendered);
+        let total = self.overall.length().unwrap_or_default() / PERCENT;
         let elapsed = self.overall.elapsed();
-        let (open, done_here) = (total.saturating_sub(done), done.saturating_sub(self.done_before));
-        let times = RunTimes { elapsed, left: estimate_time_left(open, done_here, elapsed) };
+        let rendered = rendered as f64 / PERCENT as f64;
+        let left = self.rate.time_left(rendered, total.saturating_sub(ended), elapsed);
         let text_columns = if columns < OVERALL_BAR_COLUMNS_MIN {
             columns
         } else {
             columns - OVERALL_BAR_WIDTH - 1
         };
         let videos = VideoCounts { done, total };
+        let times = RunTimes { elapsed, left };
         self.overall.set_message(overall_message(videos, in_flight, times, text_columns));
     }
 
@@ -137,13 +194,13 @@ fn overall_message(
 ) -> String {
     let short = format!("{}/{} videos, {in_flight}", videos.done, videos.total);
     let with_elapsed = format!("{short}, {} elapsed", format_duration(times.elapsed));
-    // Before the first video there is no estimate.
-    let with_left = match times.left {
-        Some(left) => format!("{with_elapsed}, about {} left", format_duration(left)),
-        None => with_elapsed.clone(),
-    };
+    // Without evidence there is no estimate.
+    let left = times.left.map(|left| format!(", about {} left", format_duration(left)));
+    let left = left.unwrap_or_default();
+    let (with_both, with_left) = (format!("{with_elapsed}{left}"), format!("{short}{left}"));
     let fits = |text: &&String| text.chars().count() <= columns;
-    let text = [&with_left, &with_elapsed].into_iter().find(fits).unwrap_or(&short);
+    let estimate = [&with_both, &with_left].into_iter().filter(|_| !left.is_empty());
+    let text = estimate.chain([&with_elapsed]).find(fits).unwrap_or(&short);
     pad_or_truncate(text, columns).trim_end().to_owned()
 }
 
@@ -187,7 +244,16 @@ fn overall_template(columns: usize) -> String {
 fn render_template(widths: RenderBarWidths) -> String {
     let RenderBarWidths { key, bar } = widths;
     let bar = if bar == 0 { String::new() } else { format!(" {{bar:{bar}}}") };
-    format!("  {{prefix:{key}}}{bar} {{pos:>3}}% {{wide_msg}}")
+    format!("  {{prefix:{key}}}{bar} {{wide_msg}}")
+}
+
+/// Returns what stands behind the bar of a render. AI Studios reports no percentage at first: none is
+/// shown then, rather than 0%.
+fn render_message(percent: u64, word: &str) -> String {
+    match percent {
+        0 => format!("     {word}"),
+        percent => format!("{percent:>3}% {word}"),
+    }
 }
 
 fn bar_style(template: &str) -> ProgressStyle {
@@ -234,9 +300,41 @@ mod tests {
         };
         let long = "3/12 videos, 4 rendering, 1 uncertain, 12 s elapsed, about 10 min left";
         assert_eq!(text(80), long);
+        assert_eq!(text(60), "3/12 videos, 4 rendering, 1 uncertain, about 10 min left");
         assert_eq!(text(52), "3/12 videos, 4 rendering, 1 uncertain, 12 s elapsed");
         assert_eq!(text(40), "3/12 videos, 4 rendering, 1 uncertain");
         assert_eq!(text(20), "3/12 videos, 4 ren…");
+    }
+
+    #[test]
+    fn a_render_without_a_percentage_shows_none() {
+        assert_eq!(render_message(0, "rendering"), "     rendering");
+        assert_eq!(render_message(45, "rendering"), " 45% rendering");
+    }
+
+    #[test]
+    fn the_overall_bar_moves_with_renders_in_progress_and_estimates_from_them() {
+        let videos = VideoCounts { done: 2, total: 12 };
+        let mut bars = ProgressBars::new(&MultiProgress::new(), videos);
+        let update = |bars: &mut ProgressBars, done| {
+            bars.update_overall(OverallProgress { done, ended: 0, in_flight: "2 rendering" });
+            bars.overall.position()
+        };
+        assert_eq!(update(&mut bars, 2), 200);
+        bars.set_progress("a", 40, "rendering");
+        bars.set_progress("b", 25, "rendering");
+        assert_eq!(update(&mut bars, 2), 265);
+        bars.remove("a");
+        assert_eq!(update(&mut bars, 3), 325);
+
+        let seconds = Duration::from_secs;
+        let mut rate = RenderRate { done_before: 2, rendered: 2.0, changed_at: Duration::ZERO };
+        assert_eq!(rate.time_left(2.0, 12, seconds(5)), None, "nothing is rendered");
+        assert_eq!(rate.time_left(2.5, 12, seconds(10)), None, "half a video of ten");
+        assert_eq!(rate.time_left(4.5, 12, seconds(50)), Some(seconds(150)));
+        assert_eq!(rate.time_left(4.5, 12, seconds(60)), Some(seconds(140)), "it counts down");
+        assert_eq!(rate.time_left(4.5, 12, seconds(201)), None, "overdue");
+        assert_eq!(rate.time_left(7.0, 7, seconds(202)), None, "the others failed");
     }
 
     /// A terminal that records its output.

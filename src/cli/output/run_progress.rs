@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::cli::output::printer::Printer;
-use crate::cli::output::progress_bars::{ProgressBars, VideoCounts};
+use crate::cli::output::progress_bars::{OverallProgress, ProgressBars, VideoCounts};
 use crate::cli::output::terminal_mode::{self, KeyInput};
 use crate::ledger::{BatchId, JobState, Ledger, RecoveredWork};
 use crate::runner::{CONFIRMED_PREFIX, DECLINED_PREFIX, RunEvent};
@@ -142,15 +142,15 @@ impl RunProgress {
         let mut state = self.lock_state();
         match event {
             RunEvent::Generating { key, progress } => {
-                state.start_bar(&self.display_key(key), *progress as u64, "drafting");
+                state.start_draft_bar(&self.display_key(key), *progress as u64, "drafting");
             }
             RunEvent::Drafted { key } => {
-                state.update_bar(&self.display_key(key), 100, "drafted");
+                state.start_draft_bar(&self.display_key(key), 100, "drafted");
             }
             RunEvent::Rendering { key, .. } => {
                 let key = self.display_key(key);
                 state.uncount_finished(&key);
-                state.start_bar(&key, 0, "rendering");
+                state.start_bar(&key, "rendering");
             }
             RunEvent::Progress { key, progress, stalled } => {
                 let word = if *stalled { "stalled" } else { "rendering" };
@@ -295,19 +295,30 @@ impl ProgressState {
     /// Redraws the overall bar.
     fn refresh_overall_bar(&mut self) {
         if let Some(bars) = &mut self.bars {
-            bars.update_overall(self.done, &describe_in_flight(&self.counts, self.failed));
+            let ended = [JobState::Failed, JobState::Cancelled];
+            let ended = ended.iter().filter_map(|state| self.counts.get(state)).sum();
+            let in_flight = describe_in_flight(&self.counts, self.failed);
+            let done = self.done;
+            bars.update_overall(OverallProgress { done, ended, in_flight: &in_flight });
         }
     }
 
-    fn start_bar(&mut self, key: &str, percent: u64, word: &'static str) {
+    fn start_draft_bar(&mut self, key: &str, percent: u64, word: &'static str) {
         if let Some(bars) = &mut self.bars {
             bars.add(key);
-            bars.set_progress(key, percent, word);
+            bars.set_draft_progress(key, percent, word);
         }
     }
 
-    fn update_bar(&self, key: &str, percent: u64, word: &'static str) {
-        if let Some(bars) = &self.bars {
+    fn start_bar(&mut self, key: &str, word: &'static str) {
+        if let Some(bars) = &mut self.bars {
+            bars.add(key);
+            bars.set_progress(key, 0, word);
+        }
+    }
+
+    fn update_bar(&mut self, key: &str, percent: u64, word: &'static str) {
+        if let Some(bars) = &mut self.bars {
             bars.set_progress(key, percent, word);
         }
     }
@@ -389,8 +400,6 @@ fn count_done(counts: &JobStateCounts) -> u64 {
     [JobState::Done, JobState::Reused].iter().filter_map(|state| counts.get(state)).sum()
 }
 
-/// Returns the number of jobs in each unfinished state, such as "3 rendering, 1 uncertain". A run may
-/// wait for uncertain jobs alone, so they are always state.
 /// Returns why a step failed, and whether it is tried again at once.
 fn describe_retry(message: &str) -> String {
     let is_declined = [DECLINED_PREFIX, CONFIRMED_PREFIX].iter().any(|it| message.starts_with(it));
@@ -398,12 +407,14 @@ fn describe_retry(message: &str) -> String {
     format!("{}{suffix}", strip_control(message))
 }
 
+/// Returns the number of videos in each unfinished state, such as "3 rendering, 1 uncertain". Renders
+/// are always named, also none: a run may wait for uncertain videos alone.
 fn describe_in_flight(counts: &JobStateCounts, failed: u64) -> String {
     let jobs = |state| counts.get(&state).copied().unwrap_or(0);
     let parts = [
         (jobs(JobState::Rendering), "rendering"),
         (jobs(JobState::Uncertain), "uncertain"),
-        (jobs(JobState::Fetching), "to download"),
+        (jobs(JobState::Fetching), "downloading"),
         (jobs(JobState::Ready) + jobs(JobState::Submitting), "waiting"),
         (failed, "failed"),
     ];

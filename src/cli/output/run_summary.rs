@@ -1,7 +1,6 @@
 //! The summary at the end of a run: every row, the files, the next step.
 
 use crate::cli::output::printer::Printer;
-use crate::ledger::JobState;
 use crate::session::exit_code::ExitReason;
 use crate::session::run_summary::{RunSummary, RunTotals};
 use crate::text::{format_credits, format_duration, pluralize};
@@ -38,20 +37,8 @@ pub(crate) fn print_summary(summary: &RunSummary, printer: &Printer) {
 
 /// Returns one line that accounts for every video. What is skipped is no video, as in the plan.
 fn describe_counts(summary: &RunSummary) -> String {
-    let mut parts: Vec<String> = summary
-        .counts
-        .iter()
-        .map(|(state, jobs)| match state {
-            JobState::Ready => format!("{jobs} not submitted"),
-            JobState::Submitting => format!("{jobs} being submitted"),
-            JobState::Rendering => format!("{jobs} still rendering"),
-            JobState::Fetching => format!("{jobs} rendered but not downloaded"),
-            JobState::Reused => format!("{jobs} reused"),
-            JobState::Uncertain | JobState::Done | JobState::Failed | JobState::Cancelled => {
-                format!("{jobs} {state}")
-            }
-        })
-        .collect();
+    let mut parts: Vec<String> =
+        summary.counts.iter().map(|(state, jobs)| format!("{jobs} {}", state.label())).collect();
     if summary.invalid > 0 {
         parts.push(format!("{} invalid", summary.invalid));
     }

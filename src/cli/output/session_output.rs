@@ -300,7 +300,7 @@ fn undelivered(key: &str, message: &str) -> String {
 
 fn describe_retry(jobs: u64) -> String {
     match jobs {
-        0 => "no failed job to retry".to_owned(),
-        jobs => format!("retrying {} (unless their video has arrived)", pluralize(jobs, "job")),
+        0 => "no failed video to retry".to_owned(),
+        jobs => format!("retrying {} (unless their video has arrived)", pluralize(jobs, "video")),
     }
 }

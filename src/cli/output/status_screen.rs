@@ -10,6 +10,7 @@ use crate::cli::output::printer::{pad_or_truncate, text_width};
 use crate::cli::output::status_text::{describe_last_run, live_hint, remarks};
 use crate::ledger::{JobState, RecentEvent, RenderingJob};
 use crate::session::batch_status::BatchStatus;
+use crate::session::job_event_text::describe_job_event;
 use crate::text::time_format::{format_elapsed, format_local_time, format_local_time_in_zone};
 use crate::text::{format_duration, strip_control};
 
@@ -172,7 +173,9 @@ impl StatusFrame {
                 StyledLine::empty(),
                 StyledLine::new("recent".to_owned(), TextStyle::Dim),
             ]);
-            lines.extend(self.recent_events.iter().take(events).map(recent_event_line));
+            let base_url = &self.status.batch.base_url;
+            let shown = self.recent_events.iter().take(events);
+            lines.extend(shown.map(|event| recent_event_line(event, base_url)));
         }
         lines
     }
@@ -204,13 +207,13 @@ impl StatusFrame {
     }
 }
 
-fn recent_event_line(event: &RecentEvent) -> StyledLine {
+fn recent_event_line(event: &RecentEvent, base_url: &str) -> StyledLine {
     let (word, style) = match event.event.as_str() {
         "fetched" => ("done", TextStyle::Good),
         "reused" => ("reused", TextStyle::Good),
         "answer-lost" => ("uncertain", TextStyle::Warning),
-        "rerendered" => ("rendering again", TextStyle::Warning),
-        other => (other, TextStyle::Error),
+        "rerendered" => (describe_job_event("rerendered", base_url), TextStyle::Warning),
+        other => (describe_job_event(other, base_url), TextStyle::Error),
     };
     let detail = match (event.event.as_str(), &event.detail) {
         ("fetched", _) | (_, None) => String::new(),
@@ -321,7 +324,11 @@ mod tests {
                 skipped: 0,
                 generating: 0,
                 spending: SpendingTotals { requests: 40, estimated: 44.5, heard_of: 0, heard: 0.0 },
-                throughput: Some(Throughput { videos: 30, span: std::time::Duration::from_mins(45) }),
+                throughput: Some(Throughput {
+                    videos: 30,
+                    span: std::time::Duration::from_mins(45),
+                    since_last: std::time::Duration::ZERO,
+                }),
                 last_run_status: None,
                 last_run: None,
                 last_stop: None,

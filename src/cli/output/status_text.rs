@@ -11,7 +11,7 @@ use crate::session::attention;
 use crate::session::batch_status::{BatchStatus, Throughput};
 use crate::session::next_steps::{AttentionReason, CommandHints};
 use crate::session::review::review_status::ReviewStatus;
-use crate::text::time_format::{format_dead_run_duration, format_elapsed, format_local};
+use crate::text::time_format::{format_dead_run_duration, format_elapsed, format_local_in_zone};
 use crate::text::{
     display_key, format_credits, format_duration, pluralize, strip_control, truncate,
 };
@@ -23,7 +23,7 @@ const MESSAGE_CHARS_MAX: usize = 160;
 
 /// Returns the throughput; per hour only if it was measured for at least a minute.
 pub(crate) fn describe_throughput(throughput: Throughput) -> String {
-    let Throughput { videos, span } = throughput;
+    let Throughput { videos, span, .. } = throughput;
     let measured = format!("{} in {}", pluralize(videos, "video"), format_duration(span));
     match span < PER_HOUR_SPAN_MIN {
         true => measured,
@@ -53,8 +53,13 @@ pub(crate) fn describe_last_run(status: &BatchStatus) -> String {
         ),
         Some(ending) => (format_elapsed(run.started_at, ended), ending.as_str()),
     };
-    let started = format_local(run.started_at);
-    format!("last run {started}, {duration}, {submitted}, {ending}")
+    let started = format_local_in_zone(run.started_at);
+    // A plain end is what is expected.
+    let ending = match run.ending {
+        Some(RunEnding::Ended) => String::new(),
+        Some(_) | None => format!(", {ending}"),
+    };
+    format!("last run: started {started}, took {duration}, {submitted}{ending}")
 }
 
 /// Returns what the user can do while a run is live.
@@ -82,14 +87,17 @@ pub(crate) fn remarks(status: &BatchStatus) -> Vec<String> {
     }
     let removed: u64 = status.removed.values().sum();
     if removed > 0 {
-        let states: Vec<_> =
-            status.removed.iter().map(|(state, jobs)| format!("{jobs} {state}")).collect();
-        let (jobs, rows) = match removed {
-            1 => ("1 job".to_owned(), "its row was"),
-            _ => (format!("{removed} jobs"), "their rows were"),
+        let states: Vec<_> = status
+            .removed
+            .iter()
+            .map(|(state, jobs)| format!("{jobs} {}", state.label()))
+            .collect();
+        let (videos, rows) = match removed {
+            1 => ("1 video".to_owned(), "its row was"),
+            _ => (format!("{removed} videos"), "their rows were"),
         };
         let states = states.join(", ");
-        remarks.push(format!("{jobs} not counted: {rows} removed from the sheet ({states})"));
+        remarks.push(format!("{videos} not counted: {rows} removed from the sheet ({states})"));
     }
     remarks.extend(status.review.iter().flat_map(ReviewStatus::remarks));
     let is_rehearsal = is_rehearsal_host(&status.batch.base_url);
@@ -106,9 +114,9 @@ fn describe_spending(spending: &SpendingTotals, is_rehearsal: bool) -> Option<St
     match (requests, heard_of) {
         (0, _) => None,
         (_, _) if is_rehearsal => Some(format!("all rehearsals: about {estimate} in a real run")),
-        (_, 0) => Some(format!("all runs: about {estimate} (estimate)")),
+        (_, 0) => Some(format!("all runs: about {estimate}")),
         _ => Some(format!(
-            "all runs: about {estimate} (estimate); AI Studios reported {heard} for {heard_of} of \
+            "all runs: about {estimate}; AI Studios reported {heard} for {heard_of} of \
              {requests} paid requests"
         )),
     }
@@ -164,7 +172,7 @@ mod tests {
     fn the_throughput_of_a_short_run_is_not_given_per_hour() {
         let line = |videos, span_ms| {
             let span = Duration::from_millis(span_ms);
-            describe_throughput(Throughput { videos, span })
+            describe_throughput(Throughput { videos, span, since_last: Duration::ZERO })
         };
         assert_eq!(line(12, 5_000), "12 videos in 5 s");
         assert_eq!(line(12, 59_999), "12 videos in 59 s");

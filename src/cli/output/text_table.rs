@@ -2,13 +2,15 @@
 //!
 //! A row never wraps, so that `grep` finds it and `wc` counts it.
 
-use comfy_table::{CellAlignment, ContentArrangement, Row, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, presets};
 
 use crate::text::strip_control;
 
 /// A table of text.
 pub(crate) struct TextTable {
     table: Table,
+    /// Whether each column has a cell that is not empty.
+    filled: Vec<bool>,
 }
 
 impl TextTable {
@@ -31,20 +33,32 @@ impl TextTable {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
-        Self { table }
+        Self { table, filled: vec![false; headings.len()] }
     }
 
     /// Adds a row. Control characters are removed.
     pub(crate) fn add(&mut self, cells: impl IntoIterator<Item = String>) {
         let cells = cells.into_iter().map(|cell| strip_control(&cell).into_owned());
-        let mut row = Row::from(cells.collect::<Vec<_>>());
+        let cells: Vec<String> = cells.collect();
+        for (filled, cell) in self.filled.iter_mut().zip(&cells) {
+            *filled |= !cell.is_empty();
+        }
+        let mut row = Row::from(cells);
         row.max_height(1);
         self.table.add_row(row);
     }
 
-    /// Returns the table without trailing blanks.
+    /// Returns the table without trailing blanks; on a terminal, where others need the room, without
+    /// empty columns.
     pub(crate) fn render(&self) -> String {
-        let text = self.table.to_string();
+        let mut table = self.table.clone();
+        let is_cut = terminal_width().is_some() && self.filled.contains(&true);
+        for index in (0..self.filled.len()).filter(|index| is_cut && !self.filled[*index]) {
+            if let Some(column) = table.column_mut(index) {
+                column.set_constraint(ColumnConstraint::Hidden);
+            }
+        }
+        let text = table.to_string();
         text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
     }
 }

@@ -8,7 +8,9 @@ use maud::{Markup, html};
 use crate::console::assets::ConsoleLinks;
 use crate::ledger::{JobRow, JobState, RowStatus};
 use crate::session::batch_status::BatchStatus;
-use crate::text::time_format::{format_elapsed, format_local, format_rfc3339};
+use crate::text::time_format::{
+    format_elapsed, format_local, format_local_in_zone, format_rfc3339,
+};
 
 /// The order of the states in bars and lists: what is finished, what moves, what waits, what needs
 /// the user.
@@ -45,7 +47,7 @@ pub(crate) fn counts_by_status(status: &BatchStatus) -> Vec<(RowStatus, u64)> {
 pub(crate) fn status_bar(counts: &[(RowStatus, u64)]) -> Markup {
     let total: u64 = counts.iter().map(|(_, rows)| rows).sum();
     let label: Vec<String> =
-        counts.iter().map(|(status, rows)| format!("{rows} {status}")).collect();
+        counts.iter().map(|(status, rows)| format!("{rows} {}", status.label())).collect();
     let mut left = 0.0;
     let segments: Vec<_> = counts
         .iter()
@@ -67,7 +69,7 @@ pub(crate) fn status_bar(counts: &[(RowStatus, u64)]) -> Markup {
 
 /// Returns a status with its colour.
 pub(crate) fn status_chip(status: RowStatus) -> Markup {
-    html! { span .state { i class={ "dot s-" (status.as_str()) } {} (status.as_str()) } }
+    html! { span .state { i class={ "dot s-" (status.as_str()) } {} (status.label()) } }
 }
 
 /// Returns the status of a row, more precisely where it has one: stalled, or generating.
@@ -81,12 +83,12 @@ pub(crate) fn row_chip(row: &JobRow) -> Markup {
 
 /// Returns a time, in the time zone of the machine of the console.
 pub(crate) fn time(at: Timestamp) -> Markup {
-    html! { time datetime=(format_rfc3339(at)) { (format_local(at)) } }
+    html! { time datetime=(format_rfc3339(at)) title=(format_local_in_zone(at)) { (format_local(at)) } }
 }
 
 /// Returns how long ago a time is, with the time itself as its title.
 pub(crate) fn time_ago(at: Timestamp, now: Timestamp) -> Markup {
-    html! { time datetime=(format_rfc3339(at)) title=(format_local(at)) { (format_elapsed(at, now)) " ago" } }
+    html! { time datetime=(format_rfc3339(at)) title=(format_local_in_zone(at)) { (format_elapsed(at, now)) " ago" } }
 }
 
 /// Returns a whole number with separators between its thousands.

@@ -46,9 +46,26 @@ impl RowStatus {
         }
     }
 
-    /// Returns the status with this text.
+    /// Returns its text for readers, which is the same wherever it is shown.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::State(state) => state.label(),
+            other => other.as_str(),
+        }
+    }
+
+    /// Returns the label of a status with this text; other texts stay as they are.
+    pub fn label_of(text: &str) -> &str {
+        match Self::parse(text) {
+            Some(status) => status.label(),
+            None => text,
+        }
+    }
+
+    /// Returns the status with this text, or with this label.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::all().find(|status| status.as_str() == text)
+        let by_text = Self::all().find(|status| status.as_str() == text);
+        by_text.or_else(|| Self::all().find(|status| status.label() == text))
     }
 }
 
@@ -66,7 +83,10 @@ mod tests {
     fn every_row_status_is_parsed_from_its_own_text() {
         for status in RowStatus::all() {
             assert_eq!(RowStatus::parse(status.as_str()), Some(status));
+            assert_eq!(RowStatus::parse(status.label()), Some(status), "labels differ");
         }
+        let waiting = RowStatus::State(JobState::Ready);
+        assert_eq!((waiting.as_str(), waiting.label()), ("ready", "waiting"));
         assert_eq!(RowStatus::parse("done "), None);
     }
 }

@@ -52,9 +52,24 @@ impl JobState {
     /// Every state, in the order in which a job reaches them.
     pub const ALL: &[Self] = Self::VARIANTS;
 
-    /// Returns its text in SQL, in JSON and on screen.
+    /// Returns its text in SQL, in JSON and in options.
     pub fn as_str(self) -> &'static str {
         self.into()
+    }
+
+    /// Returns its text for readers, which is the same wherever it is shown.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Ready => "waiting",
+            Self::Fetching => "downloading",
+            Self::Submitting
+            | Self::Uncertain
+            | Self::Rendering
+            | Self::Done
+            | Self::Reused
+            | Self::Failed
+            | Self::Cancelled => self.as_str(),
+        }
     }
 
     /// Returns the state with this text.

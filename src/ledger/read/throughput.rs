@@ -25,10 +25,19 @@ pub struct RecentEvent {
     pub detail: Option<String>,
 }
 
+/// Videos that were done within a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DoneVideos {
+    /// How many.
+    pub count: u64,
+    /// When the last of them was done.
+    pub last_at: Option<Timestamp>,
+}
+
 /// The recent versions come first: from the jobs, it would search all of the batch.
 static COUNT_DONE_BETWEEN: Statement = Statement::new(
     "-- ledger::count_done_between
-    select count(*) from version v {by version_done} {cross} join job j on j.id = v.job_id
+    select count(*), max(v.done_at) from version v {by version_done} {cross} join job j on j.id = v.job_id
     where v.done_at >= $2 and v.done_at <= $3 and j.batch_id = $1",
 );
 
@@ -47,16 +56,16 @@ static RECENT_EVENTS: Statement = Statement::new(
 pub(in crate::ledger) static STATEMENTS: &[&Statement] = &[&COUNT_DONE_BETWEEN, &RECENT_EVENTS];
 
 impl Ledger {
-    /// Returns how many videos of a batch were done within a period.
+    /// Returns the videos of a batch that were done within a period.
     pub async fn count_done_between(
         &self,
         batch: BatchId,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<u64, LedgerError> {
-        let count: i64 =
-            self.readers.fetch_value(&COUNT_DONE_BETWEEN, binds![batch.0, from, to]).await?;
-        Ok(count.unsigned_abs())
+    ) -> Result<DoneVideos, LedgerError> {
+        let (count, last_at): (i64, StoredTime) =
+            self.readers.fetch_one(&COUNT_DONE_BETWEEN, binds![batch.0, from, to]).await?;
+        Ok(DoneVideos { count: count.unsigned_abs(), last_at: last_at.into() })
     }
 
     /// Returns the most recent events of jobs, latest first.

@@ -9,6 +9,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::plots::{RunPlot, TIMELINE_LEGEND};
 use super::timeline::RunTimeline;
 use super::{PAGE_SCRIPT, PAGE_STYLE, ReportPage};
+use crate::ledger::RowStatus;
 use crate::report::run::{AttentionGroup, BatchRecord, SpendingRecord};
 use crate::text::{format_duration, format_number, pluralize};
 
@@ -52,7 +53,8 @@ pub(super) fn page_markup(
                 }
                 footer {
                     "Written by Callsheet " (env!("CARGO_PKG_VERSION")) " on "
-                    (format_time(page, page.now)) ". Every row is also in results.csv."
+                    (format_time(page, page.now)) ". Times are in " (time_zone_name(page))
+                    ". Every row is also in results.csv."
                 }
                 script type="application/json" id="data" { (PreEscaped(ROWS_PLACEHOLDER)) }
                 script nonce=(nonce) { (PreEscaped(PAGE_SCRIPT)) }
@@ -140,7 +142,7 @@ fn counts_section(page: &ReportPage<'_>) -> Markup {
                 @for (state, jobs) in counts {
                     button type="button" .tile data-state=(state) aria-pressed="false" {
                         span .number { (jobs) }
-                        span .label { span class={ "dot " (state) } {} (state) }
+                        span .label { span class={ "dot " (state) } {} (RowStatus::label_of(state)) }
                     }
                 }
             }
@@ -305,7 +307,12 @@ fn rows_section() -> Markup {
     }
 }
 
-/// Returns a time in the time zone of the page.
+/// Returns the name of the time zone of the page.
+fn time_zone_name(page: &ReportPage<'_>) -> String {
+    page.now.to_zoned(page.time_zone.clone()).strftime("%Z").to_string()
+}
+
+/// Returns a time in the time zone of the page, which its end names.
 fn format_time(page: &ReportPage<'_>, at: Timestamp) -> String {
-    at.to_zoned(page.time_zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+    at.to_zoned(page.time_zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }

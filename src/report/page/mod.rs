@@ -9,6 +9,7 @@
 mod body;
 mod plots;
 mod rows;
+mod skip_reason;
 mod svg_chart;
 mod timeline;
 
@@ -24,6 +25,7 @@ use super::results::ReportError;
 use super::run::BatchRecord;
 use crate::ledger::{Ledger, StoredBatch};
 pub use plots::RunPlot;
+pub use skip_reason::SkipColumns;
 use timeline::RunTimeline;
 
 const PAGE_STYLE: &str = include_str!("page.css");
@@ -40,6 +42,8 @@ pub struct ReportPage<'p> {
     pub limits: SubmitLimits,
     /// The headings that each variant has of its own, such as that of its script, by its name.
     pub variant_headings: BTreeMap<String, Vec<String>>,
+    /// The settings that skip rows.
+    pub skip_columns: SkipColumns,
     /// The relative path from the page to the videos, without a trailing slash; empty if they are
     /// in the same folder.
     pub videos_folder: &'p str,

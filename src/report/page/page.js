@@ -11,6 +11,8 @@
   const tiles = [...document.querySelectorAll(".tile")];
   const gallery = document.getElementById("gallery");
   const moreVideos = document.getElementById("more-videos");
+  // States that are read under another name.
+  const words = { ready: "waiting", fetching: "downloading" };
   const STEP = 100, PRINTED = 2000, CARDS = 12;
   let state = "", sort = "0", down = false, found = data.rows, shown = 0, films = [], cards = 0;
 
@@ -157,7 +159,7 @@
     const key = make("td", { class: "key" }, open);
     const dot = make("span", { class: "dot " + row[2] });
     const tr = make("tr", null,
-      cell("Row", row[0], "n"), key, make("td", { class: "state" }, dot, row[2], again(row)), bar(row[11]),
+      cell("Row", row[0], "n"), key, make("td", { class: "state" }, dot, words[row[2]] || row[2], again(row)), bar(row[11]),
       cell("Render", render(row) === null ? "" : span(render(row)), "n"),
       cell("Plays", row[5] === null ? "" : row[5] + " s", "n"),
       cell("Credits", row[6], "n"), cell("", row[7], "said"));

@@ -100,10 +100,10 @@ fn timeline_plot(timeline: &RunTimeline, zone: &TimeZone, keys: &BTreeMap<i64, S
         (0u32..).zip(&lanes).flat_map(|(lane, job)| lane_bars(timeline, job, lane)).collect();
     let every = lane_distance(timeline);
     let caption = match (every, lanes.len()) {
-        (1, 1) => "The job of this run.".to_owned(),
-        (1, shown) => format!("All {shown} jobs, in the order of submission."),
+        (1, 1) => "The video of this run.".to_owned(),
+        (1, shown) => format!("All {shown} videos, in the order of submission."),
         (_, shown) => format!(
-            "{shown} of {} jobs, one in {every}, in the order of submission; all are in the list \
+            "{shown} of {} videos, one in {every}, in the order of submission; all are in the list \
              of videos.",
             timeline.jobs.len()
         ),

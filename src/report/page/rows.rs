@@ -60,6 +60,10 @@ pub(super) async fn write_rows(
         let timing = found.ok().filter(|_| row.state.is_some()).map(|index| timings[index]);
         let own = row.variant.as_ref().and_then(|variant| own_columns.get(variant));
         let cells = clipped_cells(&row, own.map_or(&[], Vec::as_slice));
+        let row = match row.skipped && row.message.is_none() {
+            true => JobRow { message: page.skip_columns.reason(&row, &headings), ..row },
+            false => row,
+        };
         let entry = row_data(&row, cells, timing, timeline.started_at).to_string();
         write!(out, "{comma}\n{}", escape_json_for_html(&entry)).map_err(failed)?;
     }
@@ -94,7 +98,9 @@ fn row_data(
         Some(_) | None => row.status().as_str(),
     };
     let has_message = is_attention_needed(row) || row.stalled;
-    let message = row.message.as_deref().or(row.cause.as_deref()).filter(|_| has_message);
+    let cause = row.cause.as_deref().filter(|_| has_message);
+    // A skipped row needs no attention, but a reason, as in the plan.
+    let message = row.message.as_deref().filter(|_| has_message || row.skipped).or(cause);
     let timing = timing.map(|timing| {
         let since = |at| millis_between(start, at);
         json!([

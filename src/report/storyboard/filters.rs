@@ -41,7 +41,13 @@ impl StoryboardCounts {
             ("changed", "changed", self.changed),
             ("unchanged", "unchanged", self.unchanged),
         ];
-        let shown = all.into_iter().filter(|(class, _, cards)| *class == "all" || *cards > 0);
+        // A filter that shows all cards, or none, is no choice.
+        let is_choice = |cards: u64| cards > 0 && cards < self.cards;
+        if !all.iter().any(|(_, _, cards)| is_choice(*cards)) {
+            return html! {};
+        }
+        let shown =
+            all.into_iter().filter(|(class, _, cards)| *class == "all" || is_choice(*cards));
         html! {
             form .filters {
                 span { "Show" }

@@ -12,8 +12,10 @@ mod filters;
 mod picture;
 mod scene_text;
 mod shapes;
+mod skipped;
 
 pub use filters::StoryboardCounts;
+pub use skipped::SkippedRows;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
@@ -130,16 +132,17 @@ pub fn group_cards(row_key: &str, cards: &[String]) -> String {
     group.into_string() + "\n"
 }
 
-/// Returns the end of the page, with the number of jobs that are not drawn.
-pub fn storyboard_foot(omitted: u64) -> String {
+/// Returns the end of the page: the number of videos that are not drawn, and the skipped rows.
+pub fn storyboard_foot(omitted: u64, skipped: &SkippedRows) -> String {
     let page = html! {
         (PreEscaped("</main>\n"))
         @if omitted > 0 {
             p .end {
-                (pluralize(omitted, "more job")) " not drawn: a page holds " (STORYBOARD_CARDS_MAX)
+                (pluralize(omitted, "more video")) " not drawn: a page holds " (STORYBOARD_CARDS_MAX)
                 ". Draw them with --key or --row."
             }
         }
+        (skipped.section())
         (PreEscaped("</body></html>\n"))
     };
     page.into_string()

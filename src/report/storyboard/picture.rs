@@ -67,6 +67,7 @@ impl DrawnScene<'_> {
                     h3 {
                         "Scene " (self.index + 1) @if self.is_previous() { ", " (self.caption) }
                     }
+                    (self.picture_names(scene, &clips))
                     (scene_text(*self, scene, &clips))
                 }
             }
@@ -80,13 +81,23 @@ impl DrawnScene<'_> {
         html! {
             rect width=(px(canvas.width)) height=(px(canvas.height)) fill=(fill) {}
             @if let Some(url) = image {
-                @let name = format!("background: {}", url_file_name(url));
-                @match self.loaded_url(url) {
-                    Some(url) => (picture(canvas, url, &name, "cover")),
-                    None => (label(canvas, &name)),
+                @if let Some(url) = self.loaded_url(url) {
+                    (picture(canvas, url, &format!("background: {}", url_file_name(url)), "cover"))
                 }
             }
         }
+    }
+
+    /// Names the pictures that the page does not load: a small one has no room for its name.
+    fn picture_names(&self, scene: &Value, clips: &[IndexedClip<'_>]) -> Markup {
+        let is_named = |url: &&str| !url.is_empty() && self.loaded_url(url).is_none();
+        let background = scene["background"]["source_url"].as_str().filter(is_named);
+        let images = clips.iter().filter(|(_, clip)| clip["type"] == "image");
+        let images = images.filter_map(|(_, clip)| clip["source_url"].as_str()).filter(is_named);
+        let background = background.map(|url| format!("background {}", url_file_name(url)));
+        let images = images.map(|url| url_file_name(url).to_owned());
+        let names: Vec<String> = images.chain(background).collect();
+        html! { @if !names.is_empty() { p .pictures { "Pictures: " (names.join(", ")) } } }
     }
 
     /// Returns an address that the reader's browser may load. Paths of AI Studios are none: only its
@@ -146,7 +157,7 @@ impl DrawnScene<'_> {
                 Some(url) => (picture(area, url, &name, "contain")),
                 None => {
                     (silhouette(area))
-                    (label(visible_area(area, canvas), &name))
+                    (label(chest(visible_area(area, canvas)), &[model, clothes]))
                 },
             }
         }
@@ -259,18 +270,28 @@ fn media_box(area: CanvasArea, canvas: CanvasArea, name: &str) -> Markup {
     let CanvasArea { left, top, width, height } = area;
     html! {
         rect .media x=(px(left)) y=(px(top)) width=(px(width)) height=(px(height)) {}
-        (label(visible_area(area, canvas), name))
+        (label(visible_area(area, canvas), &[name]))
     }
 }
 
-/// A line of text in the upper left corner of an area.
-fn label(area: CanvasArea, text: &str) -> Markup {
-    let width = px(area.width.max(120.0));
+/// A label in a smaller area is hidden on a small screen.
+const SMALL_LABEL_WIDTH: f64 = 400.0;
+
+/// Lines of text in the upper left corner of an area, wrapped to its width.
+fn label(area: CanvasArea, lines: &[&str]) -> Markup {
+    let (width, height) = (area.width.max(120.0), area.height.max(100.0));
     html! {
-        foreignObject .label x=(px(area.left)) y=(px(area.top)) width=(width) height="100" {
-            div { span { (text) } }
+        foreignObject .label .small[width < SMALL_LABEL_WIDTH] x=(px(area.left)) y=(px(area.top))
+            width=(px(width)) height=(px(height)) {
+            div { @for line in lines { span { (line) } } }
         }
     }
+}
+
+/// Returns the part of an avatar's area below the head.
+fn chest(area: CanvasArea) -> CanvasArea {
+    let above = area.height * 0.4;
+    CanvasArea { top: area.top + above, height: area.height - above, ..area }
 }
 
 /// Returns the part of an area that is on the canvas, or the corner of the canvas nearest to it.

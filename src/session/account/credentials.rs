@@ -309,8 +309,8 @@ pub(crate) fn describe_source(query: CredentialQuery<'_>) -> String {
     let names = EnvVars::from_host(query.host);
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     match (is_set(names.app_id), is_set(names.user_key), query.user_key_command()) {
-        (_, true, _) | (true, false, None) => "the environment".to_owned(),
-        (true, false, Some(_)) => "the environment and `user_key_command`".to_owned(),
+        (_, true, _) | (true, false, None) => "environment variables".to_owned(),
+        (true, false, Some(_)) => "environment variables and `user_key_command`".to_owned(),
         (false, false, None) => format!("`{path}`"),
         (false, false, Some(_)) => format!("`{path}` and `user_key_command`"),
     }

@@ -24,7 +24,7 @@ pub(crate) const REHEARSAL_SPEED: f64 = 60.0;
 /// A faster sandbox would leave no time for requests.
 const SPEED_MAX: f64 = 1_000_000.0;
 /// The host that the ledger stores for a rehearsal, whose port is different each time.
-const REHEARSAL_HOST: &str = "rehearsal";
+pub(crate) const REHEARSAL_HOST: &str = "rehearsal";
 
 /// The target of a run.
 pub(crate) struct RunTarget {

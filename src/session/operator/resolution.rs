@@ -150,7 +150,7 @@ async fn request_for(
             && Some(target.paid_at) == due.paid_at
     });
     if !is_same {
-        let message = "the job has changed meanwhile: nothing was changed; try again";
+        let message = "the video has changed meanwhile: nothing was changed; try again";
         return Err(CommandError::new(ExitReason::TransientFailure, message));
     }
     Ok(DecidedResolution { shown: set.to_shown_set(), action, message, remark })
@@ -290,6 +290,6 @@ fn unproven_absence(evidence: &SubmissionEvidence, has_reason: bool) -> Result<S
             "could not check whether AI Studios has this job ({message}); if it is not in your \
              account, add --because \"…\""
         )),
-        SubmissionEvidence::Accepted { .. } => Err("the job was accepted".to_owned()),
+        SubmissionEvidence::Accepted { .. } => Err("the request was accepted".to_owned()),
     }
 }

@@ -11,7 +11,7 @@ use crate::batch;
 use crate::batch::{Batch, BatchLimits, Rate};
 use crate::ledger::{Ledger, SpendingTotals, StoredBatch};
 use crate::report;
-use crate::report::{BatchRecord, ReportError, ReportPage, RunPlot, SubmitLimits};
+use crate::report::{BatchRecord, ReportError, ReportPage, RunPlot, SkipColumns, SubmitLimits};
 use crate::session::account::target;
 use crate::session::batch_status::BatchStatus;
 use crate::session::files::output_dir;
@@ -42,6 +42,7 @@ impl<'p> PageContext<'p> {
             batch: self.batch,
             status: self.status,
             limits: submit_limits(&limits),
+            skip_columns: settings.as_ref().map(skip_columns).unwrap_or_default(),
             variant_headings: settings.map(variant_headings).unwrap_or_default(),
             videos_folder,
             rehearsal: self.is_rehearsal,
@@ -129,6 +130,21 @@ fn submit_limits(limits: &BatchLimits) -> SubmitLimits {
 /// Returns the stored batch file. One of an earlier version may no longer parse.
 fn stored_settings(batch: &StoredBatch) -> Option<Batch> {
     batch::parse(Path::new(&batch.file), batch.source.clone()).ok()
+}
+
+/// Returns the settings that skip rows, by heading.
+fn skip_columns(batch: &Batch) -> SkipColumns {
+    let heading = |name: &String| batch.columns.get(name).unwrap_or(name).clone();
+    let needed = batch.variants.iter().map(|variant| {
+        let own = |name: &String| variant.columns.get(name).cloned();
+        let headings = variant.needs.iter().map(|name| own(name).unwrap_or_else(|| heading(name)));
+        (variant.name.clone(), headings.collect())
+    });
+    SkipColumns {
+        marked: batch.skip.as_ref().map(|skip| heading(&skip.column)),
+        values: batch.skip.as_ref().map(|skip| skip.values.clone()).unwrap_or_default(),
+        needed: needed.collect(),
+    }
 }
 
 /// Returns the headings that each variant has of its own, by its name.

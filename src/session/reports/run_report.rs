@@ -358,7 +358,7 @@ impl RunReport {
     ) -> Result<RunTotals, LedgerError> {
         let (started, now) = (self.started_at, self.clock.now());
         let duration = elapsed(started, now);
-        let videos = ledger.count_done_between(batch, started, now).await?;
+        let videos = ledger.count_done_between(batch, started, now).await?.count;
         let credits = self.read(|data| Some(data.record.credits.run.estimated));
         Ok(RunTotals { videos, duration, credits: credits.unwrap_or_default() })
     }

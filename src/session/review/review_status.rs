@@ -120,10 +120,10 @@ impl ReviewStatus {
         }
         let ReviewCounts { waiting, approved, rejected, changes } = self.counts;
         let all = [
-            (waiting, "waiting"),
+            (waiting, "not reviewed"),
             (approved, "approved"),
             (rejected, "rejected"),
-            (changes, "to be changed"),
+            (changes, "changes requested"),
         ];
         let shown = all.into_iter().filter(|(videos, _)| *videos > 0);
         let shown: Vec<_> = shown.map(|(videos, label)| format!("{videos} {label}")).collect();

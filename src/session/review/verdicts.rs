@@ -122,7 +122,7 @@ async fn find_video(
     let history = ledger.job_history(stored.id, &key).await?;
     let state = match &history {
         Some(history) if !history.in_sheet => "its row was removed from the sheet".to_owned(),
-        Some(history) => format!("it is {}", history.job.status().as_str()),
+        Some(history) => format!("it is {}", history.job.status().label()),
         None => "it is not in the ledger".to_owned(),
     };
     Ok(Err(format!("`{key}` has no video to review: {state}")))

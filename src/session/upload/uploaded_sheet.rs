@@ -5,7 +5,7 @@
 
 use super::upload_folder::write_bytes;
 use super::{SHEET_FILE, UploadError, UploadedBatch};
-use crate::scaffold::choose_worksheet;
+use crate::scaffold::{choose_worksheet, propose_batch};
 use crate::sheet::{PreviewSpec, SheetPreview, SheetProblems};
 
 /// Other worksheets that are looked at.
@@ -59,6 +59,12 @@ impl UploadedBatch {
         let chosen = choose_worksheet(worksheets, &template, &self.setup.answers);
         let chosen =
             chosen.ok_or_else(|| UploadError::Invalid("the sheet has no rows".to_owned()))?;
+        // A row that lost its end would be saved as a complete one.
+        let proposal = propose_batch(&chosen, &template, &self.setup.answers);
+        let damage = proposal.map(|found| chosen.damage_below(found.heading_row));
+        if let Some(problem) = damage.unwrap_or_default().into_iter().next() {
+            return Err(UploadError::Invalid(problem.to_string().replace("\n  help: ", ": ")));
+        }
         if !chosen.is_complete {
             let message =
                 format!("the sheet has more than {ROWS_MAX} rows: use `callsheet new --sheet`");

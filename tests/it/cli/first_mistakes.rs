@@ -95,7 +95,7 @@ async fn a_rare_reason_is_not_hidden_among_many_skipped_rows() {
     assert_eq!(created.code, Some(0), "{created:?}");
     let plan = office.run(&["plan", "jobs/p.toml"]).stdout;
     for line in [
-        "  … and 21 more skipped: callsheet plan jobs/p.toml --json",
+        "  … and 21 more skipped: callsheet plan jobs/p.toml --html plan.html",
         "  skipped in all because `Status` is `Legal hold`: 1 video",
         "  skipped in all because `Status` is `Draft`: 30 videos",
     ] {
@@ -114,7 +114,46 @@ async fn the_longest_text_is_what_the_presenter_says_and_a_key_with_gaps_is_name
     let fault =
         "`Ref` cannot be the key: its cell in row 3 is empty. Which column identifies a row?";
     assert_refused(&office, &["new", "--sheet", "p.csv"], 2, fault);
-    let created = office.run(&["new", "--sheet", "p.csv", "--key", "VO copy"]);
-    assert!(created.stderr.contains("script: VO copy\n"), "{created:?}");
+    let created = office.run(&["new", "--sheet", "p.csv", "--key", "VO copy", "--yes"]);
+    assert!(created.stderr.contains("script: column VO copy\n"), "{created:?}");
     assert!(created.stderr.contains("Left out: rows whose Go? is no\n"), "{created:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_much_longer_than_the_others_is_warned_about_with_its_key_place_and_length() {
+    let office = TestCli::new(1).await;
+    let usual = "This is what the presenter says about the product in a few seconds. ";
+    let briefing = usual.repeat(30);
+    office.write("s.csv", &format!("key,script\na,{usual}\nb,{briefing}\nc,{usual}\nd,{usual}\n"));
+    let planned = office.run(&["plan", "b.toml", "--offline"]);
+    assert_eq!(planned.code, Some(0), "{planned:?}");
+    let warning = "warning: row 3, column B `script`: `b` takes about";
+    assert!(planned.stderr.contains(warning), "{planned:?}");
+    assert!(planned.stderr.contains("to speak, most others of the sheet about 4 s"), "{planned:?}");
+    // All are long: none is unusual.
+    office.write(
+        "s.csv",
+        &format!("key,script\na,{briefing}\nb,{briefing} x\nc,{briefing} y\nd,{briefing} z\n"),
+    );
+    let planned = office.run(&["plan", "b.toml", "--offline"]);
+    assert!(!planned.stderr.contains("to speak"), "{planned:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn report_and_storyboard_give_the_reason_of_each_skipped_row() {
+    let office = TestCli::new(1).await;
+    office.write("s.csv", "key,script,Status\na,One,Ready\nb,Two,On hold\n");
+    let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
+    let skip = "skip = { column = 'Status', values = ['On hold'] }\n";
+    office.write("b.toml", &format!("{skip}{batch}"));
+    let ran = office.run(&["run", "b.toml", "--yes"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let report = std::fs::read_to_string(office.path("out/report.html")).unwrap();
+    assert!(report.contains("`Status` is `On hold`"), "{report}");
+    let drawn = office.run(&["plan", "b.toml", "--offline", "--html", "plan.html"]);
+    assert_eq!(drawn.code, Some(0), "{drawn:?}");
+    let page = std::fs::read_to_string(office.path("plan.html")).unwrap();
+    let line = "<li>row 3 <b>b</b>: <code>Status</code> is <code>On hold</code></li>";
+    assert!(page.contains(line), "{page}");
+    assert!(!page.contains("class=\"filters\""), "a filter without a choice");
 }

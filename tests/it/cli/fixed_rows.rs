@@ -74,7 +74,7 @@ async fn replacing_rows_must_match_the_sheet() {
         ("key,script\nk009,New\n", "the sheet has no row `k009`"),
         ("key\nk001\n", "there is no column `script`"),
         ("key,script,project_id,video_url,attempts\nk001,New,,,\n", "columns of the report"),
-        ("key,script\nk001,New\nk001,Other\n", "the key `k001` is already that of row 2"),
+        ("key,script\nk001,New\nk001,Other\n", "row 2 has the key `k001`, too"),
     ] {
         office.write("fixed.csv", text);
         let ended = office.run(&["run", "b.toml", "--with", "fixed.csv"]);

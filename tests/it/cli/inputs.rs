@@ -91,8 +91,8 @@ async fn sheet_problems_name_row_and_column_as_in_the_spreadsheet() {
     insta::assert_snapshot!(refusal_message(&office), @"
     error: row 3, column A `key`: the key is empty
       help: fill it in; keys must be unique, and the key of a video must not change
-    error: row 4, column A `key`: the key `a` is already that of row 2
-      help: change one of the two, or delete the row: keys must be unique
+    error: row 4, column A `key`: row 2 has the key `a`, too
+      help: change one of them, or delete a row: keys must be unique
     error: row 5: 3 cells where the heading row has 2
       help: put text that contains a comma in quotes
     3 problems in the sheet `s.csv`. Nothing was spent

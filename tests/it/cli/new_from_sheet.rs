@@ -34,18 +34,17 @@ async fn sheet_of_a_campaign_becomes_a_batch_that_plans_and_runs_without_an_edit
     assert_eq!(created.code, Some(0), "{created:?}");
     insta::assert_snapshot!(created.stderr, @r"
     Sheet: headings in row 2, 4 rows
-    Key: Product No.
-    headline: Product
-    sku: Product No.
+    Key, which identifies a row: Product No.
+    headline: column Product
+    sku: column Product No.
     Language en: Script EN
     Language de: Script DE
     Left out: rows whose Status is On hold
     Unused columns: Price, Launch date, Owner
     Created templates/presenter.json.hbs
-    Created jobs/spring-campaign.toml, a batch file that you can change
+    Created jobs/spring-campaign.toml (the batch file; edit it to change these choices)
     Next:
-    Then rehearse it, free and without an account:
-    callsheet run jobs/spring-campaign.toml --sandbox
+          shows what will be made (free)
     ");
     assert_eq!(created.stdout, "callsheet plan jobs/spring-campaign.toml\n");
     insta::assert_snapshot!("batch-file", read(&office, "jobs/spring-campaign.toml"));
@@ -53,9 +52,9 @@ async fn sheet_of_a_campaign_becomes_a_batch_that_plans_and_runs_without_an_edit
     assert_eq!(planned.code, Some(0), "{planned:?}");
     insta::assert_snapshot!(planned.stdout, @"
     spring-campaign: 5 videos (3 rows): 5 to render
-    3 skipped
-      row 5 BAG-207/de: skipped, `Script DE` is empty
-      row 6 HAT-003/en, HAT-003/de: skipped, `Status` is `On hold`
+    3 videos skipped
+      row 5 BAG-207/de: `Script DE` is empty
+      row 6 HAT-003/en, HAT-003/de: `Status` is `On hold`
     16 s of speech; rendering takes 60 s to 10 min; about 5 credits
     ");
     let again = run_new(&office, &args);
@@ -80,12 +79,14 @@ async fn uncertain_sheet_is_refused_without_a_terminal_with_the_options_that_dec
     let refused = run_new(&office, &["--sheet", "odd.csv"]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
     insta::assert_snapshot!(refused.stderr, @r"
-    error: 3 questions about the sheet; answer with these options, or accept these guesses with --yes:
-      Which column identifies a row? Its cells must differ, and stay the same later
+    error: 4 questions about the sheet. Answer with these options, which show the guesses, or take all guesses with --yes:
+      Which column identifies a row? No two rows may have the same value, and it must not change later
           --key Thing
-      Which column has what the presenter says?
+      Which column is the script, the text that is spoken?
           --column script=Spot
-      Which values of `Status` leave a row out? Rows: Legal (1), Ready (1)
+      In which language are the scripts? No column names it; a code such as en, de or ko
+          --set language=en
+      Which values of `Status` mean that a row gets no video? Rows with each: Legal (1), Ready (1)
           --skip Status=Legal, or --no-skip
     ");
     assert!(!office.path("jobs").exists() && !office.path("templates").exists());
@@ -94,10 +95,10 @@ async fn uncertain_sheet_is_refused_without_a_terminal_with_the_options_that_dec
     assert_eq!(accepted.code, Some(0), "{accepted:?}");
     let planned = office.run(&["plan", "one", "--offline"]);
     assert_eq!(planned.code, Some(0), "{planned:?}");
-    assert!(planned.stdout.contains("1 skipped"), "a status that is not known: {planned:?}");
+    assert!(planned.stdout.contains("1 video skipped"), "a status that is not known: {planned:?}");
 
-    let options =
-        ["two", "--sheet", "odd.csv", "--key", "thing", "--column", "script=Spot", "--no-skip"];
+    let options = ["--key", "thing", "--column", "script=Spot", "--no-skip", "--set"];
+    let options = [&["two", "--sheet", "odd.csv"], &options[..], &["language=de"]].concat();
     let decided = run_new(&office, &options);
     assert_eq!(decided.code, Some(0), "{decided:?}");
     let planned = office.run(&["plan", "two", "--offline"]);
@@ -120,11 +121,60 @@ async fn at_a_terminal_each_question_is_asked_and_its_answer_is_written() {
     let mut terminal = TerminalSession::spawn(&mut command);
     terminal.wait_for_text("Which column identifies a row?");
     terminal.answer("1");
-    terminal.wait_for_text("Which column has what the presenter says?");
-    let ended = terminal.answer_and_wait("Spot");
+    terminal.wait_for_text("Which column is the script, the text that is spoken?");
+    terminal.answer("Spot");
+    terminal.wait_for_text("In which language are the scripts?");
+    terminal.wait_for_text("Answer [en]: ");
+    terminal.answer("klingon");
+    terminal.wait_for_text("`klingon` is no code of a language, such as en, de or ko");
+    let ended = terminal.answer_and_wait("German");
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let written = read(&office, "jobs/odd.toml");
     assert!(written.contains("columns = { script = \"Spot\", sku = \"Thing\" }"), "{written}");
+    assert!(written.contains("defaults = { language = \"de\" }"), "{written}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn language_that_no_column_names_is_guessed_only_with_yes() {
+    let office = TestCli::new(1).await;
+    office.write("p.csv", "sku,script\nA1,Our first spring harvest has arrived\n");
+    let refused = run_new(&office, &["--sheet", "p.csv"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("--set language=en"), "{refused:?}");
+    let accepted = run_new(&office, &["--sheet", "p.csv", "--yes"]);
+    assert_eq!(accepted.code, Some(0), "{accepted:?}");
+    let guess = "language: en (a guess: no column names it); change `defaults` in the batch file";
+    assert!(accepted.stderr.contains(guess), "{accepted:?}");
+    assert!(read(&office, "jobs/p.toml").contains("defaults = { language = \"en\" }"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_of_a_sheet_is_reported_as_plan_reports_it_and_nothing_is_written() {
+    let office = TestCli::new(1).await;
+    let batch = |name: &str| {
+        format!("name = 'p'\nsheet = '../{name}'\ntemplate = '../t.json.hbs'\nkey = 'key'\n")
+    };
+    for (name, text) in [
+        ("open.csv", "key,script\nA1,Our first harvest\nA2,\"It holds 400 ml\nA3,One bag\n"),
+        ("stray.csv", "key,script\nA1,\"Our first\" harvest\nA2,\"It holds\nA3,\"One bag\n"),
+    ] {
+        office.write(name, text);
+        let refused = run_new(&office, &["--sheet", name, "--yes"]);
+        assert_eq!(refused.code, Some(4), "{refused:?}");
+        assert!(!office.path("jobs/open.toml").exists() && !office.path("templates").exists());
+        std::fs::create_dir_all(office.path("jobs")).unwrap();
+        office.write("jobs/x.toml", &batch(name));
+        let planned = office.run(&["plan", "jobs/x.toml", "--offline"]);
+        std::fs::remove_dir_all(office.path("jobs")).unwrap();
+        assert_eq!(planned.code, Some(4), "{planned:?}");
+        let mut errors =
+            refused.stderr.split("\nerror: ").map(|part| part.trim_start_matches("error: "));
+        assert!(
+            errors.all(|error| planned.stderr.contains(error.trim())),
+            "{refused:?} {planned:?}"
+        );
+        assert!(refused.stderr.contains("column B `script`: "), "{refused:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

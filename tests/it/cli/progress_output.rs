@@ -144,7 +144,7 @@ async fn plan_status_and_preview_print_text_and_json() {
     assert_eq!(office.sandbox.render_count(), 3, "a plan asks nothing");
 
     let shown = office.run(&["status"]).stdout;
-    insta::assert_snapshot!(shown, @"✓ promo  3 of 3 videos
+    insta::assert_snapshot!(shown, @"✓ promo  3 of 3 videos done
 ");
     let status = parse_documents(&office.run(&["status", "--json"]).stdout).pop().unwrap();
     let promo = &status["batches"][0];
@@ -153,7 +153,7 @@ async fn plan_status_and_preview_print_text_and_json() {
     assert_eq!(counts.values().filter_map(Value::as_u64).sum::<u64>(), 3);
     let unknown = office.run(&["status", "unknown"]);
     assert_eq!(unknown.code, Some(2));
-    insta::assert_snapshot!(unknown.stderr, @"error: no batch `unknown` in this ledger (it holds promo)");
+    insta::assert_snapshot!(unknown.stderr, @"error: no batch `unknown` in this ledger; batches: promo");
 
     insta::assert_snapshot!(office.run(&["preview", "b.toml", "--key", "k003", "--json"]).stdout, @r#"
     {
@@ -193,7 +193,7 @@ async fn plan_status_and_preview_print_text_and_json() {
       title    k003
       avatar   M1
       clothes  B1
-      says     New
+      script   New
     ");
     let by_row = office.run(&["preview", "b.toml", "--row", "4"]).stdout;
     assert_eq!(by_row, office.run(&["preview", "b.toml", "--key", "k003"]).stdout);

@@ -22,7 +22,7 @@ async fn retry_failed_adopts_late_videos_without_paying() {
     office.sandbox.advance(Duration::from_secs(3600));
     let ended = office.run(&["run", "b.toml", "--retry-failed"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    let words = "retrying 3 jobs (unless their video has arrived)\n";
+    let words = "retrying 3 videos (unless their video has arrived)\n";
     assert!(ended.stderr.contains(words), "{ended:?}");
     assert_eq!(office.assert_guarantees(3), ["done"; 3]);
     assert_eq!(office.sandbox.render_count(), 3);
@@ -158,4 +158,16 @@ async fn a_missing_or_foreign_project_is_not_adopted() {
     let ended = office.run(&["resolve", "b.toml", &lost, "--adopt", "seen-on-the-website"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stderr.contains("could not check that AI Studios has `seen-on"), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_render_that_was_paid_for_is_in_the_totals_of_status() {
+    let office = TestCli::new(2).await;
+    // The drafts are the first two of these.
+    let args = ["run", "b.toml", "--sandbox", "--speed", "3000", "--fault", "render-failed=3"];
+    let ran = office.run(&args);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let status = office.run(&["status", "promo", "--sandbox"]);
+    assert!(status.stdout.contains("3 rehearsed requests"), "{status:?}");
+    assert!(status.stdout.contains("all rehearsals: about 3 credits"), "{status:?}");
 }

@@ -35,7 +35,7 @@ async fn a_row_filter_limits_a_run_and_the_next_run_does_the_rest() {
     let ended = office.run(&["run", "b.toml", "--where", "language=en"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     insta::assert_snapshot!(ended.stdout_without_totals(), @"
-    5 videos: 3 not submitted, 2 done
+    5 videos: 3 waiting, 2 done
     Videos: out
     Results: out/results.csv
     Report: out/report.html

@@ -38,9 +38,9 @@ async fn a_skipped_row_is_counted_everywhere_and_costs_nothing() {
     sheet("", "skip", "x");
     insta::assert_snapshot!(plan_batch(&office).stdout, @"
     promo: 1 video: 1 to render
-    2 skipped
-      row 3 b: skipped, `Status` is `skip`
-      row 4 c: skipped, `Status` is `x`
+    2 videos skipped
+      row 3 b: `Status` is `skip`
+      row 4 c: `Status` is `x`
     1 s of speech; rendering takes 60 s to 10 min; about 1 credit
     ");
     let ended = office.run(&["run", "b.toml"]);
@@ -53,7 +53,7 @@ async fn a_skipped_row_is_counted_everywhere_and_costs_nothing() {
     ");
     assert_eq!(keys_by_status(&office), "a done, b skipped, c skipped");
     assert!(!office.path("out/failures.csv").exists(), "no row needs a fix");
-    insta::assert_snapshot!(office.run(&["status"]).stdout, @"✓ promo  1 of 1 video: 2 skipped
+    insta::assert_snapshot!(office.run(&["status"]).stdout, @"✓ promo  1 of 1 video done; 2 skipped
 ");
     let listed = office.run(&["jobs", "b.toml", "--state", "skipped", "--json"]);
     assert_eq!(listed.stdout.matches("\"state\":\"skipped\"").count(), 2, "{listed:?}");
@@ -62,9 +62,9 @@ async fn a_skipped_row_is_counted_everywhere_and_costs_nothing() {
     sheet("done", "", "x");
     insta::assert_snapshot!(plan_batch(&office).stdout, @"
     promo: 1 video: 1 to render
-    2 skipped
-      row 2 a: skipped, `Status` is `done`; its video is kept
-      row 4 c: skipped, `Status` is `x`
+    2 videos skipped
+      row 2 a: `Status` is `done`; its video is kept
+      row 4 c: `Status` is `x`
     1 s of speech; rendering takes 60 s to 10 min; about 1 credit
     ");
     assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(0));
@@ -86,9 +86,9 @@ async fn an_unsubmitted_job_is_removed_and_restored_with_its_row() {
     sheet("skip");
     insta::assert_snapshot!(plan_batch(&office).stdout, @"
     promo: 1 video: 1 done
-    2 skipped
-      row 2 b: skipped, `Status` is `skip`
-      row 4 b: skipped, `Status` is `skip`
+    2 videos skipped
+      row 2 b: `Status` is `skip`
+      row 4 b: `Status` is `skip`
     nothing new to render
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));

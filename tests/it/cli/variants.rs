@@ -41,7 +41,7 @@ async fn a_row_has_one_job_per_variant_and_only_changes_are_rendered() {
     let planned = office.run(&["plan", "b.toml"]);
     assert_eq!(planned.code, Some(0), "{planned:?}");
     assert!(
-        planned.stdout.starts_with("promo: 3 videos (2 rows): 3 to render\n1 skipped\n"),
+        planned.stdout.starts_with("promo: 3 videos (2 rows): 3 to render\n1 video skipped\n"),
         "{planned:?}"
     );
     assert!(planned.stderr.contains("Unused column: Note"), "{planned:?}");
@@ -63,9 +63,9 @@ async fn a_row_has_one_job_per_variant_and_only_changes_are_rendered() {
     let planned = office.run(&["plan", "b.toml"]);
     insta::assert_snapshot!(planned.stdout, @"
     promo: 3 videos (2 rows): 2 done, 1 to render
-    1 changed, 2 unchanged, 1 skipped
+    1 changed, 2 unchanged, 1 video skipped
       row 2 a/ko: `Script_KO`, `Note` changed; paid for before, rendered again
-      row 3 b/ko: skipped, `Script_KO` is empty
+      row 3 b/ko: `Script_KO` is empty
     1 s of speech; rendering takes 60 s to 10 min; about 1 credit
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
@@ -102,7 +102,7 @@ async fn fixed_failures_keep_their_variant() {
     office.write("fixed.csv", &failures.replace("World", "Planet"));
     let with_fixed = ["b.toml", "--with", "fixed.csv"];
     let planned = office.run(&[&["plan"], &with_fixed[..]].concat());
-    assert!(planned.stdout.contains("\n1 changed, 2 unchanged, 1 skipped\n"), "{planned:?}");
+    assert!(planned.stdout.contains("\n1 changed, 2 unchanged, 1 video skipped\n"), "{planned:?}");
     let ended = office.run(&[&["run", "--retry-failed"], &with_fixed[..]].concat());
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(

@@ -231,7 +231,7 @@ async fn status_names_the_problems_of_inputs_on_the_first_run_and_on_a_later_one
     assert_eq!(resumed.code, Some(2), "{resumed:?}");
     cli.write("s.csv", &good);
     assert_eq!(cli.run(&["run", "b.toml"]).code, Some(0));
-    assert_eq!(headline(&cli), "✓ promo  3 of 3 videos");
+    assert_eq!(headline(&cli), "✓ promo  3 of 3 videos done");
     let batch_file = fs::read_to_string(cli.path("b.toml")).unwrap();
     cli.write("b.toml", &format!("sheeet = 's.csv'\n{batch_file}"));
     assert_eq!(cli.run(&["run", "b.toml"]).code, Some(4));
@@ -239,7 +239,7 @@ async fn status_names_the_problems_of_inputs_on_the_first_run_and_on_a_later_one
     assert!(line.contains("1 problem in the batch file") && line.contains("sheeet"), "{line}");
     cli.write("b.toml", &batch_file);
     assert_eq!(cli.run(&["run", "b.toml"]).code, Some(0));
-    assert_eq!(headline(&cli), "✓ promo  3 of 3 videos");
+    assert_eq!(headline(&cli), "✓ promo  3 of 3 videos done");
 }
 
 #[tokio::test(flavor = "multi_thread")]

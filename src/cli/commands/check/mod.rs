@@ -53,8 +53,8 @@ const CLOCK_SKEW_MAX: SignedDuration = SignedDuration::from_mins(2);
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Checks the batch file, account (free), clock, disks, ledger and file locking,
-and says whether a run can start; -v also prints every setting with its source. Spends
-nothing without --probe-render.
+and says whether a run can start; -v also prints every setting with its source.
+Spends nothing without --probe-render.
 
 --probe makes and deletes one free draft, and writes the results to
 vendor-DATE.toml beside the batch file, for `[vendor] file`.
@@ -374,7 +374,7 @@ async fn check_account(batch: Option<&Batch>, offline: bool) -> Vec<CheckFinding
     };
     match client.check_credentials().await {
         Ok(confirmed) => {
-            let message = format!("{} accepts the credentials from {from}", host.base_url());
+            let message = format!("{} accepted the credentials from {from}", host.base_url());
             vec![CheckFinding::ok(topic, message), check_clock(&confirmed)]
         }
         Err(error) => vec![CheckFinding::from_call_error(topic, &error)],

@@ -23,7 +23,7 @@ use crate::scaffold::{
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::files::sheet_input;
-use crate::sheet::{PreviewSpec, SheetPreview};
+use crate::sheet::{PreviewSpec, SheetPreview, SheetProblem, SheetProblems};
 use crate::text::{nearest_name, pluralize, shell_quote, strip_control, truncate};
 
 /// Other worksheets that are looked at.
@@ -61,9 +61,14 @@ pub(super) async fn write_batch(
     })?;
     let named_sheet =
         if is_link { download_link(sheet) } else { path_beside_batch(Path::new(sheet)) };
-    let worksheets = read_worksheets(args, &batch_path, &named_sheet, printer).await?;
+    let batch = parse_sheet_setting(&batch_path, &named_sheet)?;
+    let worksheets = read_worksheets(args, batch.clone(), printer).await?;
     let answers = given_answers(args)?;
     let (preview, template) = choose_worksheet_and_template(args, worksheets, &answers)?;
+    reject_damage(&preview, propose_batch(&preview, &template.template, &answers), |problems| {
+        let problems = SheetProblems { file: batch.sheet.clone(), problems };
+        print_sheet_error(PlanError::Sheet(problems), &batch, printer)
+    })?;
     let proposal = decide(args, &preview, &template, answers, printer)?;
     let batch_file = batch_path.display().to_string();
     let text = proposal.draft.to_text(&DraftPlaces {
@@ -73,13 +78,13 @@ pub(super) async fn write_batch(
         template: &path_beside_batch(&template.path),
     });
     print_proposal(&proposal, printer);
-    print_default_language(&proposal, &template, printer);
+    print_guessed_values(&proposal, printer);
     template.write(printer)?;
     write_new_file(&batch_path, &text)?;
-    printer.status(&format!("Created {batch_file}, a batch file that you can change"));
+    printer
+        .status(&format!("Created {batch_file} (the batch file; edit it to change these choices)"));
     print_next_step(printer, &format!("callsheet plan {batch_file}"));
-    printer.status("Then rehearse it, free and without an account:");
-    printer.status(&format!("callsheet run {batch_file} --sandbox"));
+    printer.status("      shows what will be made (free)");
     Ok(())
 }
 
@@ -115,22 +120,25 @@ fn choose_name(args: &NewArgs, sheet: &str, is_link: bool) -> Result<BatchName, 
     })
 }
 
-/// Reads the rows of a file or a link: those of the named worksheet, or of each visible one.
-async fn read_worksheets(
-    args: &NewArgs,
-    batch_path: &Path,
-    sheet: &str,
-    printer: &Printer,
-) -> Result<Vec<SheetPreview>, NewBatchError> {
-    // The setting `sheet` alone, with the rules of a batch file.
+/// Returns a batch with the setting `sheet` alone, which follows the rules of a batch file.
+fn parse_sheet_setting(batch_path: &Path, sheet: &str) -> Result<Batch, CommandError> {
     let source = format!("name = \"new\"\nsheet = {}\ntemplate = \"t\"\n", toml_string(sheet));
-    let mut batch = batch::parse(batch_path, source).map_err(|problems| {
+    let batch = batch::parse(batch_path, source).map_err(|problems| {
         let messages = problems.problems.iter().map(|problem| problem.message.clone());
         CommandError::usage(messages.collect::<Vec<_>>().join("; "))
     })?;
-    if batch.sheet_source == SheetSource::Stdin {
-        return Err(CommandError::usage("--sheet needs a file or a link").into());
+    match batch.sheet_source {
+        SheetSource::Stdin => Err(CommandError::usage("--sheet needs a file or a link")),
+        _ => Ok(batch),
     }
+}
+
+/// Reads the rows of a file or a link: those of the named worksheet, or of each visible one.
+async fn read_worksheets(
+    args: &NewArgs,
+    mut batch: Batch,
+    printer: &Printer,
+) -> Result<Vec<SheetPreview>, NewBatchError> {
     let _copy = sheet_input::spool_sheet(&mut batch).await?;
     let spec = PreviewSpec {
         worksheet: args.worksheet.as_deref(),
@@ -158,6 +166,20 @@ fn choose_worksheet_and_template(
     let template = choose_new_template(args, &worksheets)?;
     let chosen = choose_worksheet(worksheets, &template.template, answers);
     Ok((chosen.ok_or_else(|| no_rows_error(args))?, template))
+}
+
+/// Rejects a sheet that is damaged, such as by a quote that is not closed: the rows behind it are lost,
+/// and what is guessed from the rest is wrong.
+fn reject_damage(
+    preview: &SheetPreview,
+    proposal: Option<SetupProposal>,
+    print: impl FnOnce(Vec<SheetProblem>) -> ExitReason,
+) -> Result<(), CommandError> {
+    let problems = proposal.map(|found| preview.damage_below(found.heading_row));
+    match problems.unwrap_or_default() {
+        problems if problems.is_empty() => Ok(()),
+        problems => Err(CommandError::Reported(print(problems))),
+    }
 }
 
 fn no_rows_error(args: &NewArgs) -> CommandError {
@@ -318,9 +340,10 @@ fn unanswered_error(open: &[&SetupQuestion], has_yes: bool) -> CommandError {
         .map(|question| format!("  {}\n      {}", question.text, question.option()))
         .collect();
     let can_accept = !has_yes && open.iter().all(|question| question.guess.is_some());
-    let yes = if can_accept { ", or accept these guesses with --yes" } else { "" };
+    let yes =
+        if can_accept { ", which show the guesses, or take all guesses with --yes" } else { "" };
     CommandError::usage(format!(
-        "{} about the sheet; answer with these options{yes}:\n{}",
+        "{} about the sheet. Answer with these options{yes}:\n{}",
         pluralize(open.len() as u64, "question"),
         lines.join("\n")
     ))
@@ -339,23 +362,13 @@ fn print_sheet_line(proposal: &SetupProposal, preview: &SheetPreview, printer: &
     ));
 }
 
-/// The name of the language in a template.
-const LANGUAGE_NAME: &str = "language";
-
-/// Prints the language of all videos if nothing in the sheet names one.
-fn print_default_language(proposal: &SetupProposal, template: &NewTemplate, printer: &Printer) {
-    let draft = &proposal.draft;
-    let uses_language =
-        template.template.optional_columns().iter().any(|name| name == LANGUAGE_NAME);
-    let is_named = proposal.used_columns.contains_key(LANGUAGE_NAME) || !draft.variants.is_empty();
-    if !uses_language || is_named {
-        return;
-    }
-    match draft.defaults.get(LANGUAGE_NAME) {
-        Some(language) => printer.status(&format!("Language: {language}")),
-        None => printer.status(
-            "Language: en (default, no column names one); for German scripts: --set language=de",
-        ),
+/// Prints the texts of all videos that were guessed: the batch file has them, and can be changed.
+fn print_guessed_values(proposal: &SetupProposal, printer: &Printer) {
+    for question in &proposal.questions {
+        if let (QuestionSubject::Value(name), Some(guess)) = (&question.subject, &question.guess) {
+            let file = "change `defaults` in the batch file if it is another one";
+            printer.status(&format!("{name}: {guess} (a guess: no column names it); {file}"));
+        }
     }
 }
 
@@ -363,12 +376,12 @@ fn print_default_language(proposal: &SetupProposal, template: &NewTemplate, prin
 fn print_proposal(proposal: &SetupProposal, printer: &Printer) {
     let draft = &proposal.draft;
     if !draft.key.is_empty() {
-        printer.status(&format!("Key: {}", draft.key.join(" and ")));
+        printer.status(&format!("Key, which identifies a row: {}", draft.key.join(" and ")));
     }
     for (name, heading) in proposal.used_columns.iter().filter(|(_, heading)| !heading.is_empty()) {
         let is_translated = draft.variants.iter().any(|variant| variant.columns.contains_key(name));
         if !is_translated {
-            printer.status(&format!("{name}: {heading}"));
+            printer.status(&format!("{name}: column {heading}"));
         }
     }
     for variant in &draft.variants {

@@ -27,7 +27,8 @@ use crate::session::reports::status_json::status_json;
 /// Show the status of batches and the next step
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The batches that need you come first. `open` videos continue in the next run.
+The batches that need you come first: ! needs you, · stopped as planned,
+▶ running, ✓ finished. What waits or is in progress continues in the next run.
 For one batch, the rows that need you follow, with their commands.
 JSON fields: callsheet help json status
 
@@ -195,8 +196,10 @@ async fn print_batch_status(
     let has_open = status.count_open() > status.count_stalled();
     if has_open && !is_named && status.live_holder.is_none() {
         let open = status.count_open();
-        printer
-            .print_result(&format!("\n{open} open:\n    {}", status.commands.continue_command()));
+        printer.print_result(&format!(
+            "\n{open} not done yet:\n    {}",
+            status.commands.continue_command()
+        ));
     }
     Ok(())
 }

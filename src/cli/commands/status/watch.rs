@@ -244,7 +244,7 @@ fn status_line(frame: &StatusFrame, printer: &Printer) -> (String, String) {
     let parts = [
         (status.count_done(), "done"),
         (status.count_in_state(JobState::Rendering), "rendering"),
-        (status.count_in_state(JobState::Fetching), "fetching"),
+        (status.count_in_state(JobState::Fetching), "downloading"),
         (status.count_waiting(), "waiting"),
         (status.count_in_state(JobState::Uncertain), "uncertain"),
         (status.count_in_state(JobState::Failed), "failed"),

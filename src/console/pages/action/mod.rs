@@ -18,8 +18,8 @@ use crate::console::page_request::PageRequest;
 use crate::console::pages::page_parts::{number, with_code};
 use crate::console::sign_in::secret::ConsoleSecret;
 use crate::ledger::{
-    JobRanges, NewOperatorRequest, OperatorAction, OperatorRequest, RequestedAction, ShownSet,
-    StoredBatch, TargetEffect, TargetRow, TargetSet,
+    JobRanges, NewOperatorRequest, OperatorAction, OperatorRequest, RequestedAction, RowStatus,
+    ShownSet, StoredBatch, TargetEffect, TargetRow, TargetSet,
 };
 use crate::session::operator::operator_batch::{find_live_holder, settle_request};
 use crate::text::{format_credits, pluralize, truncate};
@@ -162,7 +162,7 @@ fn effect_text(effect: TargetEffect, is_rehearsal: bool) -> &'static str {
              paid for again"
         }
         TargetEffect::Download => "downloaded again, free of charge",
-        TargetEffect::Cancel => "not submitted; nothing is paid",
+        TargetEffect::Cancel => "cancelled while it waits; nothing is paid",
         TargetEffect::Adopt => "followed as the project that was named",
         TargetEffect::Abandon => "given up",
     }
@@ -329,7 +329,7 @@ impl ActionView<'_> {
                                     td .figure { (row.row_number) }
                                     td { a .key href=(links.row(&self.batch.name, &row.key)) { (row.key) } }
                                     td .message { (with_code(&truncate(row.words.as_deref().unwrap_or_default(), MESSAGE_CHARS_MAX))) }
-                                    td { span .state { i class={ "dot s-" (row.state) } {} (row.state) } }
+                                    td { span .state { i class={ "dot s-" (row.state) } {} (RowStatus::label_of(&row.state)) } }
                                 }
                             }
                         }

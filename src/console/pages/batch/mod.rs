@@ -24,6 +24,7 @@ use crate::console::pages::page_parts::{
 use crate::ledger::{BatchRow, ConsoleRole, JobState, RecentEvent, RenderingJob, StoredBatch};
 use crate::session::batch_headline::{BatchHeadline, HeadlineMark};
 use crate::session::batch_status::{BatchStatus, RunStatus};
+use crate::session::job_event_text::describe_job_event;
 use crate::session::reports::status_json::{run_json, status_json};
 use crate::text::time_format::format_elapsed;
 use crate::text::{format_duration, pluralize};
@@ -57,7 +58,7 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
         div id="attention" data-live { (attention::section(&page, &status, &prices)) }
         div .columns {
             div {
-                div id="activity" data-live { (activity_section(&page, &batch.name, &renders, &events)) }
+                div id="activity" data-live { (activity_section(&page, &batch, &renders, &events)) }
             }
             div {
                 div id="money" data-live {
@@ -227,7 +228,7 @@ fn next_command(headline: &BatchHeadline, next: &NextAction<'_>) -> Markup {
 
 fn activity_section(
     page: &PageRequest,
-    batch: &str,
+    batch: &StoredBatch,
     renders: &[RenderingJob],
     events: &[RecentEvent],
 ) -> Markup {
@@ -241,7 +242,7 @@ fn activity_section(
                 ul .renders {
                     @for job in renders {
                         li {
-                            a .key href=(links.row(batch, &job.key)) { (job.key) }
+                            a .key href=(links.row(&batch.name, &job.key)) { (job.key) }
                             // Without any progress, a bar would show a standstill.
                             @if job.progress < 0.5 { span .muted { "rendering" } }
                             @else {
@@ -256,8 +257,8 @@ fn activity_section(
             ul .events {
                 @for event in events {
                     li {
-                        a .key href=(links.row(batch, &event.key)) { (event.key) }
-                        span { (event_text(&event.event)) }
+                        a .key href=(links.row(&batch.name, &event.key)) { (event.key) }
+                        span { (describe_job_event(&event.event, &batch.base_url)) }
                         span .muted { (time_ago(event.at, now)) }
                     }
                 }
@@ -266,20 +267,5 @@ fn activity_section(
                 p .muted { "The latest " (pluralize(events.len() as u64, "event")) "." }
             }
         }
-    }
-}
-
-/// Returns an event as the user reads it.
-pub(super) fn event_text(event: &str) -> &str {
-    match event {
-        "fetched" => "video done",
-        "answer-lost" => "response lost",
-        "submit-given-up" => "could not be submitted",
-        "render-failed" => "render failed",
-        "rerendered" => "renders again",
-        "fetch-failed" => "could not be downloaded",
-        "put-back" => "waits",
-        "proven-not-made" => "not accepted",
-        other => other,
     }
 }

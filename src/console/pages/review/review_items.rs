@@ -41,10 +41,10 @@ pub(in crate::console) fn filter_word(filter: VerdictFilter) -> &'static str {
 pub(in crate::console) fn filter_label(filter: VerdictFilter) -> &'static str {
     match filter {
         VerdictFilter::All => "All",
-        VerdictFilter::Waiting => "Waiting",
+        VerdictFilter::Waiting => "Not reviewed",
         VerdictFilter::Given(VerdictKind::Approved) => "Approved",
         VerdictFilter::Given(VerdictKind::Rejected) => "Rejected",
-        VerdictFilter::Given(VerdictKind::Changes) => "To be changed",
+        VerdictFilter::Given(VerdictKind::Changes) => "Changes requested",
         VerdictFilter::Given(VerdictKind::Withdrawn) => "Withdrawn",
     }
 }

@@ -369,8 +369,8 @@ pub(super) fn verdict_chip(item: &ReviewItem) -> Markup {
     let (class, label) = match item.verdict.as_ref().map(|verdict| verdict.kind) {
         Some(VerdictKind::Approved) => ("dot s-done", "approved"),
         Some(VerdictKind::Rejected) => ("dot s-failed", "rejected"),
-        Some(VerdictKind::Changes) => ("dot s-uncertain", "to be changed"),
-        Some(VerdictKind::Withdrawn) | None => ("dot s-ready", "waiting"),
+        Some(VerdictKind::Changes) => ("dot s-uncertain", "changes requested"),
+        Some(VerdictKind::Withdrawn) | None => ("dot s-ready", "not reviewed"),
     };
     html! { span .state { i class=(class) {} (label) } }
 }

@@ -2,21 +2,21 @@
 
 use maud::{Markup, html};
 
-use crate::console::pages::batch::event_text;
 use crate::console::pages::page_parts::time;
 use crate::ledger::{AuditEntry, EventRow, JobHistory, SubmissionRow};
+use crate::session::job_event_text::describe_job_event;
 use crate::session::reports::job_json::JobTrail;
 
 /// Events shown; a render that was polled for days has more, and JSON has all.
 const EVENTS_MAX: usize = 200;
 
-pub(super) fn section(history: &JobHistory) -> Markup {
+pub(super) fn section(history: &JobHistory, base_url: &str) -> Markup {
     let events = &history.events;
     html! {
         section .card aria-labelledby="h-history" {
             h2 id="h-history" { "History" }
             @if events.is_empty() { p .muted { "Planned; nothing has happened yet." } }
-            ol .timeline { @for event in events.iter().rev().take(EVENTS_MAX) { (event_item(event)) } }
+            ol .timeline { @for event in events.iter().rev().take(EVENTS_MAX) { (event_item(event, base_url)) } }
             @if events.len() > EVENTS_MAX {
                 p .muted { "The latest " (EVENTS_MAX) " of " (events.len()) " events." }
             }
@@ -24,13 +24,12 @@ pub(super) fn section(history: &JobHistory) -> Markup {
     }
 }
 
-fn event_item(event: &EventRow) -> Markup {
+fn event_item(event: &EventRow, base_url: &str) -> Markup {
     html! {
         li {
             i class={ "dot s-" (event.state) } {}
             div {
-                strong { (event_text(&event.event)) }
-                @if event.state != event.event { span .muted { " → " (event.state) } }
+                strong { (describe_job_event(&event.event, base_url)) }
                 @if let Some(detail) = &event.detail { p .quoted { (detail) } }
                 p .muted {
                     (time(event.at)) " · version " (event.version)

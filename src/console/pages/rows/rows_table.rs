@@ -96,10 +96,10 @@ impl RowsView<'_> {
             select name="state" aria-label="State" {
                 option value="" { "All states" }
                 @for (status, rows) in &present {
-                    option value=(status) selected[chosen == status.as_str()] { (status) " (" (number(*rows)) ")" }
+                    option value=(status) selected[chosen == status.as_str()] { (status.label()) " (" (number(*rows)) ")" }
                 }
                 @for status in others {
-                    option value=(status) selected[chosen == status.as_str()] { (status) }
+                    option value=(status) selected[chosen == status.as_str()] { (status.label()) }
                 }
                 @if !chosen.is_empty() && !is_listed(chosen) { option value=(chosen) selected { (chosen) } }
             }

@@ -71,7 +71,8 @@ static COUNT_UNCHANGED: Statement = Statement::new(
             when j.version <> j.wanted_version or j.state = 'ready'
                 or (j.state = 'cancelled' and j.cause = 'row-removed') then 'submit'
             when j.state in ('failed', 'cancelled') then
-                case when j.cause = 'fetch-failed' then 'fetch' else 'given-up' end
+                case when j.cause = 'fetch-failed' then 'fetch' else j.state end
+            when j.state = 'uncertain' then 'uncertain'
             else 'under-way' end as needs,
         count(*) as jobs, cast(coalesce(sum(s.spoken_ms), 0) as bigint) as spoken_ms,
         cast(coalesce(sum({greatest}(1, (s.spoken_ms + 59999) / 60000)), 0) as bigint) as minutes
@@ -164,10 +165,18 @@ impl StagedSheet {
             match row.needs.as_str() {
                 "submit" => continue,
                 "done" => counts.done = totals.rows,
-                "under-way" => counts.under_way = totals.rows,
-                "given-up" => {
-                    (counts.given_up, counts.given_up_ms) = (totals.rows, totals.spoken_ms);
-                    counts.given_up_minutes = totals.minutes;
+                "under-way" => counts.under_way += totals.rows,
+                "uncertain" => {
+                    counts.uncertain = totals.rows;
+                    counts.under_way += totals.rows;
+                }
+                state @ ("failed" | "cancelled") => {
+                    if state == "cancelled" {
+                        counts.cancelled = totals.rows;
+                    }
+                    counts.given_up += totals.rows;
+                    counts.given_up_ms += totals.spoken_ms;
+                    counts.given_up_minutes += totals.minutes;
                 }
                 "fetch" => counts.to_fetch = totals.rows,
                 _ => {}

@@ -127,8 +127,12 @@ pub struct PlanCounts {
     pub to_render: u64,
     /// Selected rows that are submitted and whose video is not done yet.
     pub under_way: u64,
+    /// Those of `under_way` whose response was lost.
+    pub uncertain: u64,
     /// Selected rows that failed or were cancelled: they are submitted again only with a retry.
     pub given_up: u64,
+    /// Those of `given_up` that the operator cancelled.
+    pub cancelled: u64,
     /// Estimated speech of those, in milliseconds.
     pub given_up_ms: u64,
     /// The started minutes of those.
@@ -184,6 +188,7 @@ impl PlanCounts {
             spoken_ms: self.spoken_ms + self.given_up_ms,
             minutes: self.minutes + self.given_up_minutes,
             given_up: 0,
+            cancelled: 0,
             given_up_ms: 0,
             given_up_minutes: 0,
             ..self.clone()

@@ -4,7 +4,7 @@
 
 /// The likeness of the videos merged so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum VideoLikeness {
+pub(in crate::plan) enum VideoLikeness {
     /// There is no video yet.
     #[default]
     Empty,
@@ -16,14 +16,14 @@ pub(super) enum VideoLikeness {
 
 impl VideoLikeness {
     /// Adds a video.
-    pub(super) fn add(&mut self, hash: impl FnOnce() -> u64) {
+    pub(in crate::plan) fn add(&mut self, hash: impl FnOnce() -> u64) {
         if *self != Self::Different {
             self.merge(Self::Identical { hash: hash(), videos: 1 });
         }
     }
 
     /// Adds the videos of another part of the sheet.
-    pub(super) fn merge(&mut self, other: Self) {
+    pub(in crate::plan) fn merge(&mut self, other: Self) {
         *self = match (*self, other) {
             (one, Self::Empty) | (Self::Empty, one) => one,
             (
@@ -38,7 +38,7 @@ impl VideoLikeness {
     }
 
     /// Returns the number of videos if all are identical and there are several.
-    pub(super) fn identical_videos(self) -> Option<u64> {
+    pub(in crate::plan) fn identical_videos(self) -> Option<u64> {
         match self {
             Self::Identical { videos, .. } => Some(videos).filter(|videos| *videos > 1),
             Self::Empty | Self::Different => None,

@@ -1,0 +1,58 @@
+//! The events of a video in plain words, the same in the terminal and in the console.
+//!
+//! Invariant: an event says something about money only if it decides about it.
+
+use crate::session::account::target::is_rehearsal_host;
+
+/// Returns an event of the ledger as its reader understands it. `base_url` is that of the batch: a
+/// rehearsal pays for nothing.
+pub(crate) fn describe_job_event<'e>(event: &'e str, base_url: &str) -> &'e str {
+    match event {
+        "accepted" | "rerendered" if is_rehearsal_host(base_url) => match event {
+            "accepted" => "accepted (a rehearsal: free)",
+            _ => "render failed; rendered again (a rehearsal: free)",
+        },
+        "claimed" => "sending to AI Studios",
+        "drafted" => "draft made (free)",
+        "draft-lost" => "draft lost (free); another one is made",
+        "not-sent" => "not sent; waiting",
+        "put-back" => "not accepted for now; waiting",
+        "refused" => "refused by AI Studios (not paid)",
+        "submit-given-up" => "could not be sent (not paid)",
+        "answer-lost" => "response lost (may be paid for)",
+        "rechecked" => "an earlier request is checked first",
+        "accepted" => "accepted by AI Studios (paid)",
+        "proven-not-made" => "never accepted (not paid)",
+        "abandoned" => "given up by the operator (may be paid for)",
+        "rendered" => "finished at AI Studios",
+        "rerendered" => "render failed; rendered and paid again",
+        "render-failed" => "render failed",
+        "fetched" => "downloaded and checked",
+        "fetch-failed" => "could not be downloaded",
+        "file-lost" => "the file is missing; downloaded again (free)",
+        "cancelled" => "cancelled",
+        "retried" => "to be tried again",
+        "replaced" => "the row or the template changed",
+        "reused" => "same content as before; not rendered again",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ledger::JobEvent;
+    use crate::session::account::target::REHEARSAL_HOST;
+    use crate::session::job_event_text::*;
+
+    #[test]
+    fn every_event_has_plain_words_and_only_a_real_one_says_paid() {
+        for event in JobEvent::ALL {
+            let text = describe_job_event(event.as_str(), "https://studio.example");
+            let is_plain = text.contains(' ') || text == "cancelled";
+            assert!(is_plain && !text.contains('-'), "{event:?}: {text}");
+        }
+        assert_eq!(describe_job_event("accepted", ""), "accepted by AI Studios (paid)");
+        assert_eq!(describe_job_event("accepted", REHEARSAL_HOST), "accepted (a rehearsal: free)");
+        assert_eq!(describe_job_event("of a later version", ""), "of a later version");
+    }
+}
