@@ -2,7 +2,28 @@
 //!
 //! Invariant: an event says something about money only if it decides about it.
 
+use crate::ledger::{EventRow, JobEvent};
 use crate::session::account::target::is_rehearsal_host;
+
+/// Returns the events of a video, oldest first, with their descriptions: what was sent is known from what
+/// came of it.
+pub(crate) fn describe_history<'h>(
+    events: &'h [EventRow],
+    base_url: &str,
+) -> Vec<(&'h EventRow, &'h str)> {
+    let is = |event: Option<&EventRow>, kind: JobEvent| {
+        event.is_some_and(|event| event.event == kind.as_str())
+    };
+    let describe = |(index, event): (usize, &'h EventRow)| {
+        let next = events.get(index + 1);
+        let is_draft = is(next, JobEvent::Drafted) || is(next, JobEvent::DraftLost);
+        match is(Some(event), JobEvent::Claimed) && is_draft {
+            true => (event, "making the draft (free)"),
+            false => (event, describe_job_event(&event.event, base_url)),
+        }
+    };
+    events.iter().enumerate().map(describe).collect()
+}
 
 /// Returns an event of the ledger as its reader understands it. `base_url` is that of the batch: a
 /// rehearsal pays for nothing.
@@ -12,8 +33,8 @@ pub(crate) fn describe_job_event<'e>(event: &'e str, base_url: &str) -> &'e str 
             "accepted" => "accepted (a rehearsal: free)",
             _ => "render failed; rendered again (a rehearsal: free)",
         },
-        "claimed" => "sending to AI Studios",
-        "drafted" => "draft made (free)",
+        "claimed" => "sending the request",
+        "drafted" => "draft made",
         "draft-lost" => "draft lost (free); another one is made",
         "not-sent" => "not sent; waiting",
         "put-back" => "not accepted for now; waiting",

@@ -244,7 +244,7 @@ fn print_plan(plan: &Plan, printed: &PrintedBatch<'_>, printer: &Printer) {
         headline.push_str(&format!(" (rehearsed: {videos})"));
     }
     lines.iter().for_each(|line| printer.print_result(line));
-    printer.print_result(&plan_text::action_line(plan, batch));
+    printer.print_sentences(&plan_text::action_line(plan, batch));
     for access in batch.accesses() {
         printer.print_result(&format!("a run {}", strip_control(&access.message())));
     }

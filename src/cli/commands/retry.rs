@@ -17,7 +17,7 @@ use crate::session::exit_code::ExitReason;
 use crate::session::job_key::find_row_keys;
 use crate::session::next_steps::CommandHints;
 use crate::session::operator::operator_batch::{CommandRequest, OperatorBatch};
-use crate::text::{format_credits, pluralize, shell_quote};
+use crate::text::{format_credits, pluralize};
 
 /// Retry failed or cancelled videos
 #[derive(Debug, Args)]
@@ -125,14 +125,14 @@ async fn retry_jobs(
     let filter = TargetFilter { keys, cause: args.cause, state, selection: None };
     let action = RequestedAction::Retry(filter.clone());
     let set = ledger.target_set(stored.id, &action).await?;
-    print_uncertain(ledger, stored, printer).await?;
+    let commands = args.batch_ref.read_command_hints(global, ledger, stored).await?;
+    print_uncertain(ledger, stored, &commands, printer).await?;
     if set.jobs().is_empty() {
         print_outcome(printer, "Nothing to retry", &retry_json(TargetTotals::default(), None));
         return Ok(());
     }
     let credits = set.totals().minutes as f64 * ledger.credits_per_minute().await?;
     let what = describe_retry(set.totals(), credits);
-    let commands = args.batch_ref.read_command_hints(global, ledger, stored).await?;
     warn_about_late_renders(batch, filter, &commands, printer).await?;
     if !confirm(&format!("{what}. Continue?"), args.yes, printer) {
         if printer.is_json() {
@@ -143,7 +143,7 @@ async fn retry_jobs(
     let shown = (!args.yes).then(|| set.to_shown_set());
     let request = CommandRequest { action, shown, reason: args.reason.because };
     let request = batch.execute_request(request).await?;
-    print_outcome(printer, &what, &retry_json(set.totals(), Some(&request)));
+    print_outcome(printer, &format!("Queued: {what}"), &retry_json(set.totals(), Some(&request)));
     print_next(batch, &commands.continue_command(), printer);
     Ok(())
 }
@@ -152,14 +152,15 @@ async fn retry_jobs(
 async fn print_uncertain(
     ledger: &Ledger,
     stored: &StoredBatch,
+    commands: &CommandHints,
     printer: &Printer,
 ) -> Result<(), CommandError> {
     let uncertain = count_in_state(ledger, stored, JobState::Uncertain).await?;
     if uncertain > 0 {
         printer.status(&format!(
-            "{} left unchanged: may already be paid for. To decide:\n    callsheet status {}",
+            "{} left unchanged: may already be paid for. To decide:\n    {}",
             pluralize(uncertain, "uncertain video"),
-            shell_quote(&stored.name)
+            commands.status_command()
         ));
     }
     Ok(())

@@ -2,6 +2,8 @@
 //!
 //! Reads only the ledger.
 
+use std::path::Path;
+
 use crate::cli::args::{BatchRef, GlobalArgs, parse_number};
 use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
@@ -14,7 +16,7 @@ use crate::session::account::target::is_rehearsal_host;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::files::output_dir;
-use crate::session::job_event_text::describe_job_event;
+use crate::session::job_event_text::describe_history;
 use crate::session::job_key::{find_job_key, find_row_keys};
 use crate::session::next_steps::{AttentionReason, CommandHints};
 use crate::session::reports::audit_json::describe_entry;
@@ -157,7 +159,10 @@ impl JobPage<'_> {
         self.push_section(
             &mut lines,
             &format!("history (times in {})", local_zone(self.now)),
-            self.history.events.iter().map(|event| event_line(event, &stored.base_url)).collect(),
+            describe_history(&self.history.events, &stored.base_url)
+                .into_iter()
+                .map(|(event, text)| event_line(event, text))
+                .collect(),
         );
         let requests = self.requests.iter().map(describe_request).collect();
         self.push_section(&mut lines, "requests", requests);
@@ -256,9 +261,8 @@ impl JobPage<'_> {
         if let (Some(file), Some(bytes), Some(ms), Some(at)) =
             (&version.video_file, version.video_bytes, version.video_ms, version.done_at)
         {
-            let folder =
-                self.folder.as_deref().map(|folder| format!(" in {}", strip_control(folder)));
-            lines.push(format!("   {}{}", strip_control(file), folder.unwrap_or_default()));
+            let path = Path::new(self.folder.as_deref().unwrap_or_default()).join(file);
+            lines.push(format!("   {}", strip_control(&path.display().to_string())));
             lines.push(format!(
                 "   {}, {:.1} s long, verified {}",
                 format_size(bytes),
@@ -373,11 +377,10 @@ fn submission_lines(submission: &SubmissionRow) -> Vec<String> {
 /// Begins the message of a refusal, whose event says the same.
 const REFUSED_PREFIX: &str = "AI Studios refused it: ";
 
-fn event_line(event: &EventRow, base_url: &str) -> String {
+fn event_line(event: &EventRow, text: &str) -> String {
     // The words of an accepted request are those of the event itself.
     let detail = event.detail.as_deref().filter(|_| event.event != JobEvent::Accepted.as_str());
     let detail = detail.map(|detail| detail.strip_prefix(REFUSED_PREFIX).unwrap_or(detail));
     let detail = detail.map(|detail| format!(": {}", safe_excerpt(detail)));
-    let text = describe_job_event(&event.event, base_url);
     format!("{}  {text}{}", format_local(event.at), detail.unwrap_or_default())
 }

@@ -30,6 +30,9 @@ pub(crate) fn headline(plan: &Plan, batch: &Batch) -> String {
     if all + counts.removed + counts.invalid + counts.skipped == 0 {
         return format!("{}: no rows", batch.name);
     }
+    if counts.to_render == all && plan.selected_rows.is_none() && plan.sheet_rows == all {
+        return format!("{}: {} to render", batch.name, pluralize(all, "video"));
+    }
     let videos = match plan.selected_rows {
         Some(_) => format!("{} of {} selected", counts.selected, pluralize(all, "video")),
         None => pluralize(all, "video"),
@@ -186,7 +189,7 @@ pub(crate) fn action_line(plan: &Plan, batch: &Batch) -> String {
     match plan.is_clean() {
         true => estimate,
         false if plan.counts.invalid_rows == 0 || plan.problems.has_unskippable() => stops,
-        false => format!("{stops}\nwith --skip-invalid, it leaves out {invalid}: {estimate}"),
+        false => format!("{stops}\nwith --skip-invalid, it leaves out {invalid}:\n  {estimate}"),
     }
 }
 

@@ -237,7 +237,7 @@ fn accepted_resolution(key: &str, evidence: &SubmissionEvidence) -> Option<JobRe
         return None;
     };
     let (project_id, render_id) = (project_id.clone(), render_id.clone());
-    let message = format!("accepted by AI Studios as {project_id} ({cause})");
+    let message = format!("AI Studios accepted it as project {project_id} ({cause})");
     let decision = UncertainDecision::Accepted { project_id, render_id };
     Some(JobResolution { key: key.to_owned(), decision, message })
 }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::console::pages::page_parts::time;
 use crate::ledger::{AuditEntry, EventRow, JobHistory, SubmissionRow};
-use crate::session::job_event_text::describe_job_event;
+use crate::session::job_event_text::describe_history;
 use crate::session::reports::job_json::JobTrail;
 
 /// Events shown; a render that was polled for days has more, and JSON has all.
@@ -16,7 +16,7 @@ pub(super) fn section(history: &JobHistory, base_url: &str) -> Markup {
         section .card aria-labelledby="h-history" {
             h2 id="h-history" { "History" }
             @if events.is_empty() { p .muted { "Planned; nothing has happened yet." } }
-            ol .timeline { @for event in events.iter().rev().take(EVENTS_MAX) { (event_item(event, base_url)) } }
+            ol .timeline { @for (event, text) in describe_history(events, base_url).into_iter().rev().take(EVENTS_MAX) { (event_item(event, text)) } }
             @if events.len() > EVENTS_MAX {
                 p .muted { "The latest " (EVENTS_MAX) " of " (events.len()) " events." }
             }
@@ -24,12 +24,12 @@ pub(super) fn section(history: &JobHistory, base_url: &str) -> Markup {
     }
 }
 
-fn event_item(event: &EventRow, base_url: &str) -> Markup {
+fn event_item(event: &EventRow, text: &str) -> Markup {
     html! {
         li {
             i class={ "dot s-" (event.state) } {}
             div {
-                strong { (describe_job_event(&event.event, base_url)) }
+                strong { (text) }
                 @if let Some(detail) = &event.detail { p .quoted { (detail) } }
                 p .muted {
                     (time(event.at)) " · version " (event.version)
