@@ -30,9 +30,6 @@ pub(crate) fn headline(plan: &Plan, batch: &Batch) -> String {
     if all + counts.removed + counts.invalid + counts.skipped == 0 {
         return format!("{}: no rows", batch.name);
     }
-    if counts.to_render == all && plan.selected_rows.is_none() && plan.sheet_rows == all {
-        return format!("{}: {} to render", batch.name, pluralize(all, "video"));
-    }
     let videos = match plan.selected_rows {
         Some(_) => format!("{} of {} selected", counts.selected, pluralize(all, "video")),
         None => pluralize(all, "video"),

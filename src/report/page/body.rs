@@ -137,7 +137,7 @@ fn counts_section(page: &ReportPage<'_>) -> Markup {
         section aria-label="Counts" {
             div .tiles role="group" aria-label="Show videos by state" {
                 button type="button" .tile data-state="" aria-pressed="true" {
-                    span .number { (page.status.rows) } span .label { "all rows" }
+                    span .number { (page.status.rows) } span .label { "all" }
                 }
                 @for (state, jobs) in counts {
                     button type="button" .tile data-state=(state) aria-pressed="false" {
