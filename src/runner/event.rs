@@ -6,6 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
+/// The message of an ordinary acceptance; any other one names the evidence.
+pub const ACCEPTED_MESSAGE: &str = "AI Studios accepted it";
 /// Begins the message of a [`RunEvent::Retry`] about a response that declined the request: it is checked,
 /// or due again, and not sent at once.
 pub const DECLINED_PREFIX: &str = "declined, and checked before that is believed: ";

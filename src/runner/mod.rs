@@ -31,7 +31,7 @@ mod wakeups;
 mod webhook_urls;
 mod work_progress;
 
-pub use event::{CONFIRMED_PREFIX, DECLINED_PREFIX, RunEvent, RunObserver};
+pub use event::{ACCEPTED_MESSAGE, CONFIRMED_PREFIX, DECLINED_PREFIX, RunEvent, RunObserver};
 pub use evidence::project_index::ProjectIndex;
 pub use evidence::sent_name::sent_project_name;
 pub use evidence::{

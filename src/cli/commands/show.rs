@@ -8,10 +8,10 @@ use crate::cli::args::{BatchRef, GlobalArgs, parse_number};
 use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
 use crate::ledger::{
-    AuditEntry, EventRow, JobEvent, JobHistory, Ledger, LedgerError, OperatorRequest, StoredBatch,
+    AuditEntry, EventRow, JobHistory, Ledger, LedgerError, OperatorRequest, StoredBatch,
     SubmissionOutcome, SubmissionRow, VersionRow,
 };
-use crate::runner::lock_holder;
+use crate::runner::{ACCEPTED_MESSAGE, lock_holder};
 use crate::session::account::target::is_rehearsal_host;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
@@ -378,8 +378,8 @@ fn submission_lines(submission: &SubmissionRow) -> Vec<String> {
 const REFUSED_PREFIX: &str = "AI Studios refused it: ";
 
 fn event_line(event: &EventRow, text: &str) -> String {
-    // The words of an accepted request are those of the event itself.
-    let detail = event.detail.as_deref().filter(|_| event.event != JobEvent::Accepted.as_str());
+    // The event says so already; other words of it are the evidence of a lost response.
+    let detail = event.detail.as_deref().filter(|detail| *detail != ACCEPTED_MESSAGE);
     let detail = detail.map(|detail| detail.strip_prefix(REFUSED_PREFIX).unwrap_or(detail));
     let detail = detail.map(|detail| format!(": {}", safe_excerpt(detail)));
     format!("{}  {text}{}", format_local(event.at), detail.unwrap_or_default())

@@ -17,7 +17,7 @@ use crate::ledger::{ClaimedSubmission, JobUpdate, LedgerError, RecheckReason};
 use crate::runner::callbacks::{has_working_callbacks, webhook_url};
 use crate::runner::claims::{claim_paid, lock_claims, next_paid_due};
 use crate::runner::context::RunContext;
-use crate::runner::event::{DECLINED_PREFIX, RunEvent};
+use crate::runner::event::{ACCEPTED_MESSAGE, DECLINED_PREFIX, RunEvent};
 use crate::runner::limits::account_limits::WaitingIntents;
 use crate::runner::limits::circuit_breaker::{CircuitKind, FailureCause};
 use crate::runner::limits::halt::Halt;
@@ -307,7 +307,7 @@ async fn on_accepted<S: StudioApi>(
         let message = format!("AI Studios returned `{polled_id}`, the project of {owner}");
         return record_uncertain(run, &claim, Duration::ZERO, message).await;
     }
-    let message = "AI Studios accepted it".to_owned();
+    let message = ACCEPTED_MESSAGE.to_owned();
     let update = JobUpdate::Accepted { project_id, render_id, due_at, message };
     if let Err(error) = run.record(claim.job, claim.submission, update).await {
         // The only copy of a paid id must reach the operator.
