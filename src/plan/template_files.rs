@@ -87,7 +87,8 @@ fn wrapped_project_problem(path: &Path) -> TemplateProblem {
         "this is a response of AI Studios that contains a project, not a template",
     )
     .with_help(format!(
-        "turn it into a template: callsheet pull {} -o {}",
+        "turn it into a template: callsheet pull {} -o {}\n  and set `template` in the batch file \
+         to the new file",
         shell_quote(&path.display().to_string()),
         shell_quote(&output.display().to_string())
     ))

@@ -36,19 +36,19 @@ pub const GALLERY: &[GalleryTemplate] = &[
     },
     GalleryTemplate {
         name: "product",
-        summary: "picture, logo, and a lower third with headline and price",
+        summary: "an avatar with headline, price, picture and logo, if the sheet has them",
         source: include_str!("../../templates/product.json.hbs"),
         roles: &[ColumnRole::Price, ColumnRole::Logo, ColumnRole::Picture, ColumnRole::Subtitle],
     },
     GalleryTemplate {
         name: "portrait",
-        summary: "upright for phones: headline, price and logo",
+        summary: "upright for phones: an avatar with headline, price and logo",
         source: include_str!("../../templates/portrait.json.hbs"),
         roles: &[],
     },
     GalleryTemplate {
         name: "multi-scene",
-        summary: "a long script in several scenes, with a picture",
+        summary: "a long script in several scenes, an avatar and a picture",
         source: include_str!("../../templates/multi-scene.json.hbs"),
         roles: &[],
     },

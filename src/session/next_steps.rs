@@ -115,9 +115,7 @@ impl<'c> AttentionReason<'c> {
     /// Returns a short explanation.
     pub(crate) fn describe(self) -> &'static str {
         match self {
-            Self::Uncertain => {
-                "may already be paid for; AI Studios is checked before it is paid again"
-            }
+            Self::Uncertain => "may already be paid for; not sent again until that is known",
             Self::Stalled => "AI Studios reports no progress; it is polled, and not paid again",
             Self::Failed("refused") => "AI Studios refused the request; nothing was rendered",
             Self::Failed("submit-given-up") => "it could not be submitted; nothing was rendered",
@@ -254,7 +252,11 @@ impl CommandHints {
     pub(crate) fn steps_for_group(&self, reason: AttentionReason<'_>) -> Vec<NextStep> {
         match reason {
             AttentionReason::Uncertain => {
-                vec![self.continue_step("checks AI Studios (free), then continues the batch")]
+                vec![
+                    self.continue_step(
+                        "checks AI Studios (free), then renders what is left (paid)",
+                    ),
+                ]
             }
             AttentionReason::Stalled => vec![self.continue_step("continues to poll it")],
             AttentionReason::Failed(cause) => {
@@ -308,7 +310,10 @@ impl CommandHints {
         let effect = RetryEffect::from_cause(cause);
         let retry = NextStep { command: retry, effect: effect.describe() };
         match cause {
-            "refused" => vec![self.fix_step(), retry],
+            "refused" => {
+                let effect = "only if the cause is gone: the next run sends it again, unchanged";
+                vec![self.fix_step(), NextStep { effect, ..retry }]
+            }
             "render-failed" => {
                 let free = "may have finished: checks, and downloads it for free";
                 vec![self.continue_step(free), retry]

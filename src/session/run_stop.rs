@@ -341,7 +341,7 @@ pub(crate) fn advice(cause: StopCause) -> StopAdvice {
         }
         StopCause::Uncertain => (
             "The next run checks AI Studios (free)",
-            "checks AI Studios (free), then continues the batch",
+            "checks AI Studios (free), then renders what is left (paid)",
         ),
         StopCause::VideoLimit => ("For more", "submits more"),
         StopCause::CreditCap => ("For more, when the cap allows it", "submits more"),

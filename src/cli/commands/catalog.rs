@@ -187,7 +187,10 @@ impl RetrievedCatalog {
         if !self.items.is_empty() {
             printer.print_result(&self.table().render());
         }
-        let noun = self.kind.as_str().trim_end_matches('s');
+        let noun = match self.kind.as_str() {
+            "models" => "avatar",
+            kind => kind.trim_end_matches('s'),
+        };
         let count = pluralize(self.items.len() as u64, noun);
         let age = account_catalog::catalog_age(self.retrieved_at, clock);
         let age = match age.as_secs() {

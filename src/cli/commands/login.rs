@@ -50,8 +50,8 @@ pub(crate) async fn run(args: LoginArgs, printer: &Printer) -> ExitReason {
 
 async fn execute(args: &LoginArgs, printer: &Printer) -> Result<ExitReason, CommandError> {
     if !prompt::has_terminal() {
-        let message = "callsheet login asks questions: run it in a terminal, or set \
-                       AISTUDIOS_APP_ID and AISTUDIOS_USER_KEY";
+        let message = "callsheet login asks questions: run it in a terminal. Without a profile, no \
+                       login is needed where AISTUDIOS_APP_ID and AISTUDIOS_USER_KEY are set";
         return Err(CommandError::usage(message));
     }
     let place = SavedPlace::new(args)?;

@@ -100,7 +100,11 @@ async fn set_paused(
              still downloaded\nTo continue: {}",
             commands.unpause_command()
         )),
-        (true, None) => printer.status(&format!("To continue: {}", commands.unpause_command())),
+        (true, None) => printer.status(&format!(
+            "To continue: {}\n  and then: {}",
+            commands.unpause_command(),
+            commands.continue_command()
+        )),
         (false, Some(holder)) => {
             printer.status(&format!("live run ({holder}): continues within seconds"));
         }

@@ -99,7 +99,7 @@ async fn execute(
 
 fn runs_table(runs: &[(RunWithBatch, RunStatus)]) -> String {
     let mut table =
-        TextTable::new(&["run#", "batch", "began", "lasted", "submitted#", "exit#", "ending"]);
+        TextTable::new(&["run#", "batch", "began", "lasted", "requests#", "exit#", "ending"]);
     for (entry, status) in runs {
         let stop = entry.run.stop();
         let (began, heartbeat) = (entry.run.started_at, entry.run.heartbeat_at);

@@ -337,7 +337,7 @@ fn submission_lines(submission: &SubmissionRow) -> Vec<String> {
         };
         times.push(format!("{end} {}", format_elapsed(submission.begun_at, at)));
     }
-    let mut details = vec![format!("tag [cs:{}]", submission.tag)];
+    let mut details = vec![format!("tag [cs:{}] at the end of its name", submission.tag)];
     if let Some(id) = &submission.project_id {
         details.push(format!("project {}", strip_control(id)));
     }

@@ -45,7 +45,7 @@ pub(crate) fn describe_last_run(status: &BatchStatus) -> String {
         true => "rehearsed request",
         false => "paid request",
     };
-    let submitted = pluralize(run.submitted.unsigned_abs(), request);
+    let submitted = format!("{} sent", pluralize(run.submitted.unsigned_abs(), request));
     let (duration, ending) = match run.ending {
         Some(RunEnding::Died) | None => (
             format_dead_run_duration(run.started_at, run.heartbeat_at),

@@ -137,6 +137,15 @@ async fn time_page(console: &TestConsole, path: &str) -> [Duration; 2] {
     [first_byte, began.elapsed()]
 }
 
+/// Waits until a search finds texts in all rows, and returns the seconds since the first one.
+async fn wait_for_texts(console: &TestConsole) -> f64 {
+    let began = Instant::now();
+    while !console.get_json("/batches/promo/rows?q=no+such+text").await["later"].is_null() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    began.elapsed().as_secs_f64()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "fills a ledger for minutes and asserts no time"]
 #[expect(clippy::print_stdout, reason = "its output is what it is for")]
@@ -158,6 +167,7 @@ async fn pages_metrics_and_status_of_a_million_jobs() {
         println!("{:>8.0} ms  {}", least_ms(&times), args.join(" "));
     }
     let console = TestConsole::open(&cli, &[]).await;
+    println!("{:>8.0} ms  until all cells are searched", wait_for_texts(&console).await * 1000.0);
     let more = std::env::var("CALLSHEET_TEST_PAGES").unwrap_or_default();
     for path in PAGES.into_iter().chain(more.split_whitespace()) {
         let (mut first, mut whole) = (Vec::new(), Vec::new());
