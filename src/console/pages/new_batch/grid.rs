@@ -157,7 +157,7 @@ mod tests {
     fn help_names_nothing_that_the_browser_has_not() {
         for (help, shown) in [
             (
-                "fill in the cell; `\"isDelete\": true` in the template leaves an avatar out of the video",
+                "fill in the cell; in the template, `\"isDelete\": true` leaves an avatar out of the video",
                 Some("fill in the cell"),
             ),
             ("keep one of the two in the batch file", None),
