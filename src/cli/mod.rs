@@ -28,6 +28,10 @@ use crate::cli::output::printer::Printer;
 use crate::process::disable_core_dumps;
 pub use crate::session::exit_code::ExitReason;
 
+/// Without optimisation, the future of a page of the console needs more than the 2 MiB that tokio's threads
+/// have by default.
+const THREAD_STACK_SIZE: usize = 16 << 20;
+
 /// Turn a spreadsheet into avatar videos by AI Studios, one video for each row
 #[derive(Debug, Parser)]
 #[command(name = "callsheet", version = env!("CALLSHEET_VERSION"), max_term_width = 80, term_width = 80)]
@@ -99,7 +103,8 @@ pub fn main() -> ExitCode {
     };
     logging::init(cli.global.verbosity(), cli.global.is_colored(), &printer);
     panic_hook::install_for_start(&printer);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match runtime.enable_all().thread_stack_size(THREAD_STACK_SIZE).build() {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::debug!(%error, "no runtime");
