@@ -15,8 +15,10 @@ mod usage_error;
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::{env, io};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
 
 pub(crate) use crate::cli::args::GlobalArgs;
 use crate::cli::commands::{
@@ -78,13 +80,22 @@ enum CliCommand {
     Help(help::HelpArgs),
 }
 
+/// Returns the runtime of a command. `RUST_MIN_STACK` sets another size of its stacks, as everywhere.
+fn build_runtime() -> io::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    if env::var_os("RUST_MIN_STACK").is_none() {
+        builder.thread_stack_size(THREAD_STACK_SIZE);
+    }
+    builder.enable_all().build()
+}
+
 /// Parses the command line, runs the command and returns its exit code.
 pub fn main() -> ExitCode {
     disable_core_dumps();
     if let Some(exit) = completion::complete() {
         return exit;
     }
-    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let arguments: Vec<OsString> = env::args_os().collect();
     let command = help_layout::apply(Cli::command()).color(args::early_color_choice(&arguments));
     let matches = command.try_get_matches_from(&arguments);
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
@@ -103,8 +114,7 @@ pub fn main() -> ExitCode {
     };
     logging::init(cli.global.verbosity(), cli.global.is_colored(), &printer);
     panic_hook::install_for_start(&printer);
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = match runtime.enable_all().thread_stack_size(THREAD_STACK_SIZE).build() {
+    let runtime = match build_runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::debug!(%error, "no runtime");
