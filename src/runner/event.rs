@@ -49,6 +49,9 @@ pub enum RunEvent {
         key: String,
         /// The project that is polled.
         project_id: String,
+        /// Whether it was found at AI Studios, because the response to its request was lost.
+        #[serde(rename = "found")]
+        is_found: bool,
     },
     /// The render was polled.
     #[serde(rename = "job.progress")]

@@ -1,8 +1,8 @@
 //! Finds the job that a user names by a part of its key.
 
-use crate::ledger::{Ledger, StoredBatch};
+use crate::ledger::{JobRow, Ledger, StoredBatch};
 use crate::session::error::CommandError;
-use crate::text::{display_key, nearest_name};
+use crate::text::{display_key, nearest_name, shell_quote};
 
 /// Keys, and rows without a job, among which a named one is searched; more would delay the message.
 const KEYS_COMPARED_MAX: u32 = 20_000;
@@ -44,6 +44,32 @@ pub(crate) async fn find_row_keys(
     Ok(if variants.len() < found.len() { found } else { variants })
 }
 
+/// Returns why no video begins in a row of the spreadsheet.
+pub(crate) async fn unknown_row_error(
+    ledger: &Ledger,
+    stored: &StoredBatch,
+    number: u64,
+) -> Result<CommandError, CommandError> {
+    let rows = ledger.rows_without_job(stored.id, -1, KEYS_COMPARED_MAX).await?;
+    let found = rows.iter().find(|row| u64::try_from(row.row_number) == Ok(number));
+    Ok(match found {
+        Some(row) => row_without_video_error(stored, row, row.key.as_deref().unwrap_or("it")),
+        None => CommandError::usage(format!("row {number} has no video in this batch")),
+    })
+}
+
+fn row_without_video_error(stored: &StoredBatch, row: &JobRow, name: &str) -> CommandError {
+    let reason = match &row.message {
+        Some(reason) => format!(": {reason}"),
+        None => format!("; `callsheet plan {}` says why", shell_quote(&stored.file)),
+    };
+    CommandError::usage(format!(
+        "`{name}` has no video: row {} is {}{reason}",
+        row.row_number,
+        row.status().label()
+    ))
+}
+
 /// Returns why no key contains `part`: its row is skipped or invalid, or it was misspelt.
 async fn unknown_key_error(
     ledger: &Ledger,
@@ -51,16 +77,13 @@ async fn unknown_key_error(
     part: &str,
 ) -> Result<CommandError, CommandError> {
     let rows = ledger.rows_without_job(stored.id, -1, KEYS_COMPARED_MAX).await?;
-    if let Some(row) = rows.iter().find(|row| row.key.as_deref() == Some(part)) {
-        let reason = match &row.message {
-            Some(reason) => format!(": {reason}"),
-            None => "; `callsheet plan` says why".to_owned(),
-        };
-        return Ok(CommandError::usage(format!(
-            "`{part}` has no video: row {} is {}{reason}",
-            row.row_number,
-            row.status().label()
-        )));
+    // With languages, each of them is a row of its own.
+    let is_it = |row: &&JobRow| {
+        let end = row.key.as_deref().and_then(|key| key.strip_prefix(part));
+        end.is_some_and(|end| end.is_empty() || end.starts_with('/'))
+    };
+    if let Some(row) = rows.iter().find(is_it) {
+        return Ok(row_without_video_error(stored, row, part));
     }
     let keys = ledger.first_keys(stored.id, KEYS_COMPARED_MAX).await?;
     let hint = nearest_name(part, keys.iter().map(String::as_str))

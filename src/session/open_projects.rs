@@ -16,7 +16,7 @@ impl OpenProjects {
     /// Follows the events of the run.
     pub(crate) fn observe(&self, event: &RunEvent) {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let RunEvent::Rendering { key, project_id } = event {
+        if let RunEvent::Rendering { key, project_id, .. } = event {
             open.insert(key.clone(), project_id.clone());
         } else if let RunEvent::Done { key, .. } = event {
             open.remove(key);

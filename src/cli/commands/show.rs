@@ -17,7 +17,7 @@ use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::files::output_dir;
 use crate::session::job_event_text::describe_history;
-use crate::session::job_key::{find_job_key, find_row_keys};
+use crate::session::job_key::{find_job_key, find_row_keys, unknown_row_error};
 use crate::session::next_steps::{AttentionReason, CommandHints};
 use crate::session::reports::audit_json::describe_entry;
 use crate::session::reports::job_json::{JobTrail, job_json};
@@ -67,13 +67,10 @@ async fn execute(
     let keys = match (args.key, args.row) {
         (Some(part), _) if printer.is_json() => vec![find_job_key(&ledger, &stored, &part).await?],
         (Some(part), _) => find_row_keys(&ledger, &stored, &part).await?,
-        (None, Some(row)) => {
-            let found = ledger.key_of_row(stored.id, row).await?;
-            let key = found.ok_or_else(|| {
-                CommandError::usage(format!("row {row} has no video in this batch"))
-            })?;
-            vec![key]
-        }
+        (None, Some(row)) => match ledger.key_of_row(stored.id, row).await? {
+            Some(key) => vec![key],
+            None => return Err(unknown_row_error(&ledger, &stored, row.into()).await?),
+        },
         (None, None) => return Err(missing_key_error(&ledger, &stored).await?),
     };
     let commands = args.batch_ref.read_command_hints(global, &ledger, &stored).await?;

@@ -208,7 +208,12 @@ impl RunProgress {
                 let work = RecoveredWork { drafts_lost: *drafts_lost, uncertain: *uncertain };
                 Some(cut_off_line(work, &self.quiet_wait_note()))
             }
-            RunEvent::Rendering { key, project_id } if !bars => Some(format!(
+            RunEvent::Rendering { key, project_id, is_found: true } => Some(format!(
+                "{} {}: found at AI Studios as {project_id}: its request had arrived, and is not sent again",
+                count(state.done),
+                text::display_key(key)
+            )),
+            RunEvent::Rendering { key, project_id, is_found: false } if !bars => Some(format!(
                 "{} {}: rendering as {project_id}",
                 count(state.done),
                 text::display_key(key)
@@ -479,7 +484,8 @@ mod tests {
         let progress = RunProgress::new(&printer, 1, counts);
         let key = || "ann".to_owned();
         let done = || RunEvent::Done { key: key(), file: "ann.mp4".to_owned() };
-        let renders = || RunEvent::Rendering { key: key(), project_id: "p".to_owned() };
+        let renders =
+            || RunEvent::Rendering { key: key(), project_id: "p".to_owned(), is_found: false };
         let mut seen = Vec::new();
         for event in [done(), renders(), done(), done()] {
             progress.show_event(&event);

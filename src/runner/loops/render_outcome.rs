@@ -209,6 +209,10 @@ pub(in crate::runner) async fn follow_other_project<S: StudioApi>(
         message: "its tag is in the project list under another id".to_owned(),
     };
     run.record(due.job, due.submission, update).await?;
-    run.observer.notify(RunEvent::Rendering { key: due.key.clone(), project_id: render_id });
+    run.observer.notify(RunEvent::Rendering {
+        key: due.key.clone(),
+        project_id: render_id,
+        is_found: false,
+    });
     Ok(())
 }

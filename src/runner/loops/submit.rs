@@ -318,7 +318,11 @@ async fn on_accepted<S: StudioApi>(
         );
         return Err(error);
     }
-    run.observer.notify(RunEvent::Rendering { key: claim.key, project_id: polled_id });
+    run.observer.notify(RunEvent::Rendering {
+        key: claim.key,
+        project_id: polled_id,
+        is_found: false,
+    });
     Ok(())
 }
 

@@ -61,7 +61,7 @@ async fn show_answers_for_rows_with_languages_for_skipped_rows_and_without_a_key
     let one = office.run(&["show", "p", "A-1/de", "--sandbox"]);
     assert!(one.stdout.starts_with("A-1/de (row 2 of p): done\n"), "{one:?}");
     assert!(!one.stdout.contains("A-1/en (row"), "{one:?}");
-    let skipped = "`A-2/en` has no video: row 3 is skipped; `callsheet plan` says why";
+    let skipped = "`A-2/en` has no video: row 3 is skipped; `callsheet plan jobs/p.toml` says why";
     assert_refused(&office, &["show", "p", "A-2/en", "--sandbox"], 2, skipped);
     let keys = "callsheet show p KEY, or --row N; keys: `A-1/en`, `A-1/de`";
     assert_refused(&office, &["show", "p", "--sandbox"], 2, keys);

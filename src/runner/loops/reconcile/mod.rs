@@ -331,9 +331,11 @@ impl<S: StudioApi> Reconciler<S> {
         self.run.limits.breakers.record_success(CircuitKind::Paid);
         self.run.record(due.job, due.submission, update).await?;
         self.run.progress.jobs_for_operator().remove(&due.job);
-        self.run
-            .observer
-            .notify(RunEvent::Rendering { key: due.key.clone(), project_id: polled_id });
+        self.run.observer.notify(RunEvent::Rendering {
+            key: due.key.clone(),
+            project_id: polled_id,
+            is_found: true,
+        });
         Ok(())
     }
 
