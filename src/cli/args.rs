@@ -187,7 +187,6 @@ impl BatchRef {
         LeasedBatch::open(&location, &self.batch, Clock::real()).await
     }
 
-    /// Opens the batch for requests of the operator: also while a run is live.
     /// Returns the commands of the batch, which continue it although its sheet may have invalid rows.
     pub(crate) async fn read_command_hints(
         &self,
@@ -199,6 +198,7 @@ impl BatchRef {
         Ok(hints.with_invalid_rows(ledger.count_invalid(stored.id).await?))
     }
 
+    /// Opens the batch for requests of the operator: also while a run is live.
     pub(crate) async fn open_for_operator(
         &self,
         global: &GlobalArgs,
