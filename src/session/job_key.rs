@@ -53,21 +53,19 @@ pub(crate) async fn unknown_row_error(
     let rows = ledger.rows_without_job(stored.id, -1, KEYS_COMPARED_MAX).await?;
     let found = rows.iter().find(|row| u64::try_from(row.row_number) == Ok(number));
     Ok(match found {
-        Some(row) => row_without_video_error(stored, row, row.key.as_deref().unwrap_or("it")),
+        Some(row) => row_without_video_error(stored, row, row.key.as_deref()),
         None => CommandError::usage(format!("row {number} has no video in this batch")),
     })
 }
 
-fn row_without_video_error(stored: &StoredBatch, row: &JobRow, name: &str) -> CommandError {
+/// An invalid row may have no key.
+fn row_without_video_error(stored: &StoredBatch, row: &JobRow, key: Option<&str>) -> CommandError {
+    let key = key.map(|key| format!("`{key}` has no video: ")).unwrap_or_default();
     let reason = match &row.message {
         Some(reason) => format!(": {reason}"),
         None => format!("; `callsheet plan {}` says why", shell_quote(&stored.file)),
     };
-    CommandError::usage(format!(
-        "`{name}` has no video: row {} is {}{reason}",
-        row.row_number,
-        row.status().label()
-    ))
+    CommandError::usage(format!("{key}row {} is {}{reason}", row.row_number, row.status().label()))
 }
 
 /// Returns why no key contains `part`: its row is skipped or invalid, or it was misspelt.
@@ -83,7 +81,7 @@ async fn unknown_key_error(
         end.is_some_and(|end| end.is_empty() || end.starts_with('/'))
     };
     if let Some(row) = rows.iter().find(is_it) {
-        return Ok(row_without_video_error(stored, row, part));
+        return Ok(row_without_video_error(stored, row, Some(part)));
     }
     let keys = ledger.first_keys(stored.id, KEYS_COMPARED_MAX).await?;
     let hint = nearest_name(part, keys.iter().map(String::as_str))
