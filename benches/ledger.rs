@@ -20,6 +20,10 @@ use callsheet::ledger::{
 use jiff::Timestamp;
 use sqlx::{ConnectOptions, Connection};
 
+/// The program's own, because it is the program that is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Jobs driven to done in each round.
 const DRIVEN_JOBS: u32 = 1000;
 /// Concurrent writers.

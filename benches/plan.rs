@@ -28,6 +28,10 @@ use serde_json::{Map, Value};
 use sqlx::{ConnectOptions, Connection};
 use sqlx_sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
+/// The program's own, because it is the program that is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 handlebars_helper!(default: |*values| values.into_iter().find(|v| !v.is_null()).cloned());
 handlebars_helper!(upper: |text: str| text.to_uppercase());
 handlebars_helper!(paragraphs: |text: str| {

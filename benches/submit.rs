@@ -33,6 +33,10 @@ use callsheet::runner::{
 };
 use callsheet::sandbox::{self, Sandbox};
 
+/// The program's own, because it is the program that is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Open requests of the baselines; the runner claims as many together.
 const CONNECTIONS: usize = 64;
 const PROJECT_PATH: &str = "/api/odin/v3/editor/project";

@@ -16,7 +16,7 @@ use super::problem::PlanProblems;
 use super::row_merger::{MergeContext, RowFindings, row_key};
 use super::row_replacements::RowReplacements;
 use super::skip_reason::SkipReasons;
-use super::video_comparison::{ScriptLengths, VideoLikeness};
+use super::video_comparison::{PriceCurrencies, ScriptLengths, VideoLikeness};
 use super::{PlanError, PlanInputs, RowFilter, RowSelection, safe_file_name};
 use crate::ledger::{StagedRow, StagedSheet, UnmergedReason};
 use crate::payload::CatalogRef;
@@ -63,6 +63,7 @@ pub(super) struct MergeTotals {
     pub(super) sheet_rows: u64,
     likeness: VideoLikeness,
     script_lengths: ScriptLengths,
+    prices: PriceCurrencies,
     pub(super) problems: PlanProblems,
     pub(super) warnings: PlanProblems,
     pub(super) catalog_uses: BTreeMap<CatalogRef, CatalogUse>,
@@ -116,7 +117,8 @@ pub(super) async fn merge_sheet(
         }
     }
     let long_scripts = std::mem::take(&mut totals.script_lengths).warnings(&context);
-    long_scripts.into_iter().for_each(|warning| totals.warnings.add(warning));
+    let prices = std::mem::take(&mut totals.prices).warnings(&context);
+    long_scripts.into_iter().chain(prices).for_each(|warning| totals.warnings.add(warning));
     for thread in threads {
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     }
@@ -205,6 +207,7 @@ impl MergeTotals {
         self.sheet_rows += findings.sheet_rows;
         rows.iter().for_each(|row| self.script_lengths.add(row));
         self.likeness.merge(findings.likeness);
+        self.prices.merge(findings.prices);
         findings.problems.into_iter().for_each(|problem| self.problems.add(problem));
         findings.warnings.into_iter().for_each(|warning| self.warnings.add(warning));
         for (item, used) in findings.catalog_uses {

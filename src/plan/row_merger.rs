@@ -3,7 +3,7 @@
 //! Each thread of the pipeline has its own [`RowMerger`]. An invalid row is staged with its
 //! problems; it prevents no other row.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 
 use super::catalog_check::{self, CatalogUse};
@@ -11,14 +11,16 @@ use super::cell_check::{SuspectCell, SuspectKind, check_cell};
 use super::problem::{CellFinding, PlanProblem};
 use super::rejected_rows::{invalid_row, unknown_variant, unreadable_row};
 use super::skip_reason::{SkipReasons, shorten_cell};
-use super::video_comparison::VideoLikeness;
+use super::video_comparison::{PriceCurrencies, VideoLikeness};
 use super::{RowFilter, VariantMapping, safe_file_name};
 use crate::ledger::{MergedRow, StagedRow, UnmergedReason};
 use crate::payload::{CatalogRef, ColumnMapping, Payload, PayloadMerger, catalog_refs};
 use crate::request::RequestKind;
 use crate::sheet;
-use crate::sheet::{SheetColumn, SheetEntry, SheetProblem, SkipDecision};
-use crate::template::{FileNamePattern, SceneTemplate, TemplateProblem, is_price, rows_to_json};
+use crate::sheet::{SheetColumn, SheetEntry, SheetProblem, SkipDecision, SkipMark};
+use crate::template::{
+    FileNamePattern, PriceCell, SceneTemplate, TemplateProblem, parse_price_cell, rows_to_json,
+};
 use crate::text::{is_blank_text, trim_invisible};
 
 /// Everything that the rows of one sheet are merged with.
@@ -50,6 +52,7 @@ pub(super) struct RowFindings {
     /// Rows of the sheet that make at least one video.
     pub(super) sheet_rows: u64,
     pub(super) likeness: VideoLikeness,
+    pub(super) prices: PriceCurrencies,
 }
 
 /// An entry as all of its variants need it.
@@ -59,7 +62,7 @@ struct MergeEntry {
     /// The rows as the spreadsheet counts them, at least one.
     row_numbers: Vec<u64>,
     rows: Vec<Vec<String>>,
-    is_skipped: bool,
+    skip_mark: Option<SkipMark>,
     /// Problems of its cells, which prevent every variant.
     problems: Vec<PlanProblem>,
 }
@@ -93,7 +96,7 @@ impl MergeContext {
 
     /// Warns about rows that are rendered although their `skip` cell is neither "yes" nor "no".
     fn warn_about_unclear_skip(&self, entry: &MergeEntry, findings: &mut RowFindings) {
-        let Some(rule) = self.skip.rule.as_ref().filter(|_| !entry.is_skipped) else { return };
+        let Some(rule) = self.skip.rule.as_ref().filter(|_| !entry.is_skipped()) else { return };
         for (row, number) in entry.rows.iter().zip(&entry.row_numbers) {
             let cell = row.get(rule.column()).map_or("", String::as_str);
             if rule.decide(cell) != SkipDecision::Unclear {
@@ -116,7 +119,7 @@ impl MergeContext {
     /// Checks the cells of an entry that reach its videos. Adds warnings, and returns problems.
     fn check_cells(&self, entry: &MergeEntry, findings: &mut RowFindings) -> Vec<PlanProblem> {
         let mut problems = Vec::new();
-        if entry.is_skipped {
+        if entry.is_skipped() {
             return problems;
         }
         for (row, number) in entry.rows.iter().zip(&entry.row_numbers) {
@@ -143,7 +146,7 @@ impl MergeContext {
     /// Warns about cells such as `FALSE` in columns that decide whether a part is kept: they are
     /// filled, so the part is kept.
     fn warn_about_conditions(&self, entry: &MergeEntry, findings: &mut RowFindings) {
-        if entry.is_skipped {
+        if entry.is_skipped() {
             return;
         }
         let columns = &self.variants[0].columns;
@@ -173,13 +176,30 @@ impl MergeContext {
         }
     }
 
+    /// Records the prices of an entry, to compare them with those of the others.
+    fn record_prices(&self, entry: &MergeEntry, findings: &mut RowFindings) {
+        if entry.is_skipped() {
+            return;
+        }
+        let columns = self.template.price_names().flat_map(|name| {
+            self.variants.iter().filter_map(|variant| variant.columns.column_index(name))
+        });
+        for column in columns.collect::<BTreeSet<usize>>() {
+            for (row, number) in entry.rows.iter().zip(&entry.row_numbers) {
+                let cell = row.get(column).map_or("", String::as_str);
+                findings.prices.add(column, *number, cell);
+            }
+        }
+    }
+
     /// Warns about cells that `money` leaves as they are in the videos of several languages.
     fn warn_about_prices(&self, entry: &MergeEntry, findings: &mut RowFindings) {
         let columns = self.template.price_names().filter_map(|name| self.shared_column(name));
-        for column in columns.filter(|_| !entry.is_skipped) {
+        for column in columns.filter(|_| !entry.is_skipped()) {
             for (row, number) in entry.rows.iter().zip(&entry.row_numbers) {
                 let cell = row.get(column).map_or("", String::as_str);
-                if is_blank_text(cell) || is_price(cell) {
+                let is_price = parse_price_cell(cell) != PriceCell::NotOnePrice;
+                if is_blank_text(cell) || is_price {
                     continue;
                 }
                 let finding = CellFinding {
@@ -274,6 +294,7 @@ impl RowMerger<'_> {
         self.context.warn_about_unclear_skip(&entry, findings);
         self.context.warn_about_conditions(&entry, findings);
         self.context.warn_about_prices(&entry, findings);
+        self.context.record_prices(&entry, findings);
         entry.problems = self.context.check_cells(&entry, findings);
         let mut cells = rows_to_json(&entry.rows);
         let last = variants.end - 1;
@@ -302,7 +323,7 @@ impl RowMerger<'_> {
             row => mapping.job_key(row),
         };
         let known_warnings = findings.warnings.len();
-        let skip_reason = self.context.skip.reason(mapping, &entry.rows, entry.is_skipped);
+        let skip_reason = self.context.skip.reason(mapping, &entry.rows, entry.skip_mark);
         let is_skipped = skip_reason.is_some();
         let merged = match skip_reason {
             Some(reason) => Err(UnmergedReason::Skipped(reason)),
@@ -401,9 +422,14 @@ impl MergeEntry {
             row_key: row_key(&entry.key, entry.variant.as_deref()).to_owned(),
             row_numbers,
             rows: entry.rows.into_iter().map(|row| row.cells).collect(),
-            is_skipped: entry.is_skipped,
+            skip_mark: entry.skip_mark,
             problems: Vec::new(),
         }
+    }
+
+    /// Returns whether the sheet itself marks it to be skipped.
+    fn is_skipped(&self) -> bool {
+        self.skip_mark.is_some()
     }
 
     fn is_blank(&self, row: usize, column: usize) -> bool {

@@ -118,7 +118,7 @@ impl ReplacementReader {
     fn read_entries(&mut self, with: &Sheet, columns: &[usize]) {
         for entry in with.entries() {
             let entry = match entry {
-                Ok(entry) if entry.is_skipped => continue,
+                Ok(entry) if entry.skip_mark.is_some() => continue,
                 Ok(entry) => entry,
                 Err(problem) => {
                     self.problems.push(problem);
@@ -150,7 +150,7 @@ impl ReplacementReader {
                         key: key.clone(),
                         variant: None,
                         rows,
-                        is_skipped: false,
+                        skip_mark: None,
                         warnings: entry.warnings,
                     };
                     self.entries.insert(key, entry);

@@ -1,7 +1,10 @@
-//! The cell that excludes a row, as a message.
+//! Why a row makes no video, as a message.
+//!
+//! Invariant: a row that is marked to be skipped always has a reason, because a row without one is
+//! rendered.
 
 use super::VariantMapping;
-use crate::sheet::{Sheet, SkipRule};
+use crate::sheet::{Sheet, SkipMark, SkipRule};
 use crate::text::{trim_invisible, truncate};
 
 /// Characters of a cell in a message.
@@ -21,17 +24,21 @@ impl SkipReasons {
     }
 
     /// Returns the reason why `mapping` makes no video of these rows; `None` if it makes one.
-    /// `is_skipped` is whether the sheet itself marks them.
+    /// `mark` is what marks the rows in the sheet itself.
     pub fn reason(
         &self,
         mapping: &VariantMapping,
         rows: &[Vec<String>],
-        is_skipped: bool,
+        mark: Option<SkipMark>,
     ) -> Option<String> {
-        if let (true, Some(rule)) = (is_skipped, &self.rule) {
-            let cell = rows.first().and_then(|row| row.get(rule.column()));
-            let cell = shorten_cell(cell.map_or("", String::as_str));
-            return Some(format!("`{}` is `{cell}`", self.heading(rule.column())));
+        match mark {
+            Some(SkipMark::Cell { column }) => {
+                let cell = rows.first().and_then(|row| row.get(column));
+                let cell = shorten_cell(cell.map_or("", String::as_str));
+                return Some(format!("`{}` is `{cell}`", self.heading(column)));
+            }
+            Some(SkipMark::HiddenRow) => return Some("the row is hidden".to_owned()),
+            None => {}
         }
         let name = mapping.blank_required_name(rows)?;
         let heading = mapping.columns.column_index(name).map_or(name, |index| self.heading(index));

@@ -38,7 +38,7 @@ impl VariantMapping {
     /// Returns whether the entry itself allows this variant to be made.
     pub fn should_make(&self, entry: &SheetEntry, rows: &[Vec<String>]) -> bool {
         let is_own = entry.variant.is_none() || entry.variant == self.variant;
-        is_own && !entry.is_skipped && self.blank_required_name(rows).is_none()
+        is_own && entry.skip_mark.is_none() && self.blank_required_name(rows).is_none()
     }
 
     /// Returns a name that this variant requires and that is empty in all rows, which are skipped

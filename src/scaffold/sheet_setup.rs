@@ -76,7 +76,8 @@ pub fn propose_batch(
     setup.name_videos();
     setup.list_unused_columns();
     let language = default_language::language_remark(&columns, &setup.used);
-    let remarks = language.into_iter().chain(setup.title_remark()).collect();
+    let remarks = setup.key_remark().into_iter().chain(language).chain(setup.title_remark());
+    let remarks = remarks.collect();
     Some(SetupProposal {
         draft: setup.draft,
         questions: setup.questions,
@@ -184,9 +185,12 @@ impl<'s> SheetSetup<'s> {
 
     fn ask_for_key(&mut self) {
         let guess = self.draft.key.first().cloned();
-        let remark = self.key_remark();
-        let other_way =
-            if remark.is_empty() { "" } else { "; or change the cells that are the same or empty" };
+        let (remark, other_way) = match self.obvious_key_fault() {
+            Some(fault) => {
+                (format!("{fault}. "), "; or change the cells that are the same or empty")
+            }
+            None => (String::new(), ""),
+        };
         self.questions.push(SetupQuestion {
             subject: QuestionSubject::Key,
             text: format!(
@@ -200,14 +204,20 @@ impl<'s> SheetSetup<'s> {
         });
     }
 
-    /// Returns why the obvious column does not identify the rows; empty if there is none.
-    fn key_remark(&self) -> String {
+    /// Returns why the obvious column does not identify the rows, if there is such a column.
+    fn obvious_key_fault(&self) -> Option<String> {
         let candidates = self.columns.with_role(ColumnRole::Key);
-        let Some(obvious) = candidates.first() else { return String::new() };
-        let fault = self.columns.key_fault(&obvious.heading);
-        fault.map_or_else(String::new, |fault| {
-            format!("`{}` cannot be the key: {fault}. ", obvious.heading)
-        })
+        let heading = &candidates.first()?.heading;
+        let fault = self.columns.key_fault(heading)?;
+        Some(format!("`{heading}` cannot be the key: {fault}"))
+    }
+
+    /// Returns which column is the key in place of the obvious one, for a user who is not asked.
+    fn key_remark(&self) -> Option<String> {
+        let is_guess =
+            self.questions.iter().any(|question| question.subject == QuestionSubject::Key);
+        let guess = self.draft.key.first().filter(|_| is_guess)?;
+        Some(format!("{}; `{guess}` is the key instead", self.obvious_key_fault()?))
     }
 
     fn sample_cells(&self) -> Vec<String> {

@@ -28,6 +28,7 @@ use crate::session::exit_code::ExitReason;
 use crate::session::files::output_dir;
 use crate::session::open_projects::OpenProjects;
 use crate::session::reports::run_report::{Finishing, RunReport};
+use crate::session::run_forecast::cap_videos;
 use crate::session::run_stop::{
     SubmissionsLeft, exit_reason, stop_for_halt, stop_for_outcome, stop_with_undelivered,
 };
@@ -90,6 +91,18 @@ impl BatchRun {
 
     pub(super) fn output_marker(&self, ledger: &Ledger) -> OutputMarker {
         OutputMarker::new(&self.output_dir(), self.batch.name.as_str(), ledger)
+    }
+
+    /// Returns how many of the jobs that are ready this run will not submit: those that are not selected,
+    /// and those above its limit of videos.
+    pub(super) async fn count_left_for_later(&self, ledger: &Ledger) -> Result<u64, LedgerError> {
+        let ready = ledger.count_ready(self.id, None).await?;
+        let selected = match self.options.only {
+            Some(_) => ledger.count_ready(self.id, self.options.only).await?,
+            None => ready,
+        };
+        let limits = [self.options.limit, self.batch.limits.max_videos];
+        Ok(ready.saturating_sub(cap_videos(selected, limits)))
     }
 
     pub(super) fn webhook_need(&self, has_receiver: bool) -> WebhookNeed<'_> {

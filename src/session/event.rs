@@ -60,7 +60,13 @@ pub(crate) enum SessionEvent<'e> {
     ConnectionRetry { message: &'e str },
     /// The runs begin; `counts` are the jobs of all batches together. An observer may read the
     /// ledger to refresh them.
-    RunsStarted { ledger: &'e Ledger, batches: Vec<BatchId>, counts: JobStateCounts },
+    RunsStarted {
+        ledger: &'e Ledger,
+        batches: Vec<BatchId>,
+        counts: JobStateCounts,
+        /// Jobs among those that are ready which these runs leave to later ones.
+        left_for_later: u64,
+    },
     /// An event of a run. `quiet_wait` is how long the run waits for an uncertain job, if it waits.
     Run { event: &'e RunEvent, quiet_wait: Option<Duration> },
     /// The loops of one run have ended.

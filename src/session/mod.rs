@@ -98,6 +98,7 @@ struct PreparedRuns {
     accounts: Vec<AccountClient>,
     receivers: WebhookReceivers,
     counts: JobStateCounts,
+    left_for_later: u64,
 }
 
 impl Session {
@@ -196,7 +197,11 @@ impl Session {
         let receivers = WebhookReceivers::open(&needs, &ledger, &self.clock).await?;
         let ids: Vec<BatchId> = runs.iter().map(|run| run.id).collect();
         let counts = read_job_counts(&ledger, &ids).await?;
-        Ok(PreparedRuns { ledger, runs, accounts, receivers, counts })
+        let mut left_for_later = 0;
+        for run in &runs {
+            left_for_later += run.count_left_for_later(&ledger).await?;
+        }
+        Ok(PreparedRuns { ledger, runs, accounts, receivers, counts, left_for_later })
     }
 
     /// Ends the runs that were begun and will not be driven.
@@ -214,11 +219,12 @@ impl Session {
 
     /// The second phase: runs all batches to their ends.
     async fn run_all(&self, prepared: PreparedRuns) -> ExitReason {
-        let PreparedRuns { ledger, runs, accounts, receivers, counts } = prepared;
+        let PreparedRuns { ledger, runs, accounts, receivers, counts, left_for_later } = prepared;
         self.observer.notify(SessionEvent::RunsStarted {
             ledger: &ledger,
             batches: runs.iter().map(|run| run.id).collect(),
             counts,
+            left_for_later,
         });
         let environment = RunEnvironment {
             ledger: &ledger,

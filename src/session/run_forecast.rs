@@ -202,7 +202,7 @@ fn report_invalid_rows(
 }
 
 /// Returns how many of `videos` one run may submit.
-fn cap_videos(videos: u64, limits: [Option<u32>; 2]) -> u64 {
+pub(super) fn cap_videos(videos: u64, limits: [Option<u32>; 2]) -> u64 {
     limits.into_iter().flatten().map(u64::from).fold(videos, u64::min)
 }
 

@@ -11,7 +11,7 @@ use super::input::CsvInput;
 use super::key::{self, KeySource};
 use super::problem::{SheetProblem, shorten_for_message};
 use super::records::{CsvRecord, RecordReader};
-use super::{Sheet, SheetEntry, SheetRow};
+use super::{Sheet, SheetEntry, SheetRow, SkipMark};
 
 /// The entries of a sheet, in its order. Created by [`Sheet::entries`].
 pub struct SheetEntries<'s> {
@@ -131,7 +131,7 @@ impl<'s> SheetEntries<'s> {
                 }
                 let variant = cells.variant.map(str::to_owned);
                 let warnings = sheet.key_source.warnings(&cells, sheet.headings());
-                Ok(Some(Ok(SheetEntry { key, variant, rows, is_skipped: false, warnings })))
+                Ok(Some(Ok(SheetEntry { key, variant, rows, skip_mark: None, warnings })))
             }
         }
     }
@@ -176,9 +176,9 @@ impl GroupReader {
         };
         let number = group[0].row;
         let entry = entry.and_then(|entry| {
-            let duplicate = match entry.is_skipped {
-                true => None,
-                false => self.keys.insert(&entry.key, number),
+            let duplicate = match entry.skip_mark {
+                Some(_) => None,
+                None => self.keys.insert(&entry.key, number),
             };
             match duplicate {
                 None => Ok(entry),
@@ -245,14 +245,17 @@ fn read_group(
         rows.push(SheetRow { number: row.row, cells: owned_cells(&cells) });
     }
     let key = key.expect("a group has at least one row");
-    Ok(Ok(SheetEntry { key, variant, rows, is_skipped: false, warnings }))
+    Ok(Ok(SheetEntry { key, variant, rows, skip_mark: None, warnings }))
 }
 
 impl Sheet {
-    /// Returns whether a row is marked to be skipped, or hidden.
-    pub(super) fn should_skip(&self, cells: &RowCells<'_>) -> bool {
-        self.skip_rule.as_ref().is_some_and(|skip| skip.should_skip(cells))
-            || self.hidden_rows.contains(cells.row)
+    /// Returns what marks a row to be skipped.
+    pub(super) fn skip_mark(&self, cells: &RowCells<'_>) -> Option<SkipMark> {
+        let by_cell = self.skip_rule.as_ref().filter(|skip| skip.should_skip(cells));
+        match by_cell {
+            Some(skip) => Some(SkipMark::Cell { column: skip.column() }),
+            None => self.hidden_rows.contains(cells.row).then_some(SkipMark::HiddenRow),
+        }
     }
 
     /// Returns the entry of a row that is marked to be skipped. An unreadable row is never skipped.
@@ -260,11 +263,12 @@ impl Sheet {
         if self.skip_rule.is_none() && self.hidden_rows.is_empty() {
             return None;
         }
-        let cells = self.shape.decode_row(record).ok().filter(|cells| self.should_skip(cells))?;
+        let cells = self.shape.decode_row(record).ok()?;
+        let skip_mark = Some(self.skip_mark(&cells)?);
         let key = self.row_key(&cells).unwrap_or_default();
         let variant = cells.variant.map(str::to_owned);
         let rows = vec![SheetRow { number: record.position.row, cells: owned_cells(&cells) }];
-        Some(SheetEntry { key, variant, rows, is_skipped: true, warnings: Vec::new() })
+        Some(SheetEntry { key, variant, rows, skip_mark, warnings: Vec::new() })
     }
 
     /// Returns the readable cells of an invalid row.

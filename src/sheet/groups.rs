@@ -42,7 +42,7 @@ impl RowGroups {
         let mut index = GroupIndexBuilder::default();
         while records.read_non_blank(&mut record).map_err(|err| sheet.source.read_problem(&err))? {
             let cells = sheet.shape.decode_row(&record).ok();
-            if cells.as_ref().is_some_and(|cells| sheet.should_skip(cells)) {
+            if cells.as_ref().is_some_and(|cells| sheet.skip_mark(cells).is_some()) {
                 index.add_alone(record.position);
                 continue;
             }

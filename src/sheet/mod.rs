@@ -45,7 +45,7 @@ pub use self::garbled_text::find_garbled_text;
 pub use self::key::{content_key, normalize_cell, normalize_name};
 pub use self::preview::{PreviewSpec, SheetPreview};
 pub use self::problem::{SheetColumn, SheetProblem, SheetProblems};
-pub use self::skip::{SkipDecision, SkipRule, SkipSpec, opposite_of_no};
+pub use self::skip::{SkipDecision, SkipMark, SkipRule, SkipSpec, opposite_of_no};
 pub use self::workbook::Worksheet;
 
 use self::cells::RowShape;
@@ -125,8 +125,8 @@ pub struct SheetEntry {
     pub variant: Option<String>,
     /// One row, or all rows of a group in the order of the sheet.
     pub rows: Vec<SheetRow>,
-    /// Whether the row is marked to be skipped. Its key may then be empty or a duplicate.
-    pub is_skipped: bool,
+    /// What marks the row to be skipped, if anything does. Its key may then be empty or a duplicate.
+    pub skip_mark: Option<SkipMark>,
     /// Probable mistakes in its key.
     pub warnings: Vec<SheetProblem>,
 }

@@ -155,6 +155,15 @@ pub struct SkipRule {
     values: Vec<String>,
 }
 
+/// What marks a row to be skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SkipMark {
+    /// Its cell in this column.
+    Cell { column: usize },
+    /// It is hidden in the worksheet, and the batch skips hidden rows.
+    HiddenRow,
+}
+
 /// What the cell of the `skip` column means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SkipDecision {

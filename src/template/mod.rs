@@ -38,7 +38,7 @@ use handlebars::template::TemplateElement;
 
 pub(crate) use crate::template::calls::check_calls;
 pub(crate) use crate::template::columns::{ColumnUsage, ROWS};
-pub(crate) use crate::template::helpers::price::{is_currency, is_price};
+pub(crate) use crate::template::helpers::price::{PriceCell, is_currency, parse_price_cell};
 use crate::template::partials::{AssembledTemplate, assemble_template};
 use crate::template::problem::LineColumn;
 pub(crate) use crate::template::project_envelope::{find_project, is_wrapped_project};

@@ -80,7 +80,7 @@ pub(crate) fn describe_entry(item: &Result<SheetEntry, SheetProblem>) -> String 
         Err(problem) => format!("{problem}\n"),
         Ok(entry) => {
             let row = |row: &SheetRow| format!(" {}{:?}", row.number, row.cells);
-            let arrow = if entry.is_skipped { "skipped" } else { "=>" };
+            let arrow = if entry.skip_mark.is_some() { "skipped" } else { "=>" };
             format!("{} {arrow}{}\n", entry.key, entry.rows.iter().map(row).collect::<String>())
         }
     }

@@ -179,7 +179,7 @@ fn print_one(inputs: PlanInputs, args: &PreviewArgs, printer: &Printer) -> ExitR
             if args.row.is_none() && args.key.is_none() {
                 continue;
             }
-            let reason = reasons.reason(first, &rows, entry.is_skipped).unwrap_or_default();
+            let reason = reasons.reason(first, &rows, entry.skip_mark).unwrap_or_default();
             printer.error(&format!("{} is skipped: {reason}", describe_row(&entry, &entry.key)));
             return ExitReason::Input;
         };

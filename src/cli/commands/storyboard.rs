@@ -249,7 +249,7 @@ impl StoryboardRenderer<'_, '_> {
     ) {
         // In a report used as a sheet, a line is about one variant.
         let is_own = entry.variant.is_none() || entry.variant == variant.variant;
-        let reason = reasons.reason(variant, rows, entry.is_skipped).filter(|_| is_own);
+        let reason = reasons.reason(variant, rows, entry.skip_mark).filter(|_| is_own);
         if let Some(reason) = reason {
             let row = entry.rows.first().map_or(1, |row| row.number);
             let key =

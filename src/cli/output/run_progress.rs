@@ -34,10 +34,20 @@ pub(crate) struct RunProgress {
     unpause_command: String,
 }
 
+/// What the runs of a session have before them.
+pub(crate) struct RunWork {
+    pub(crate) batches: usize,
+    pub(crate) counts: JobStateCounts,
+    /// Jobs that these runs leave to later ones, because of a limit or because they are not selected.
+    pub(crate) left_for_later: u64,
+}
+
 struct ProgressState {
     bars: Option<ProgressBars>,
     done: u64,
+    /// Without those left for later.
     total: u64,
+    left_for_later: u64,
     /// Jobs finished in this run. A job whose row was changed meanwhile starts again.
     finished: HashSet<String>,
     failed: u64,
@@ -49,9 +59,10 @@ struct ProgressState {
 }
 
 impl RunProgress {
-    /// Shows `batches` batches, whose jobs are counted in `counts`.
-    pub(crate) fn new(printer: &Printer, batches: usize, counts: JobStateCounts) -> Self {
-        let (done, total) = (count_done(&counts), counts.values().sum());
+    pub(crate) fn new(printer: &Printer, work: RunWork) -> Self {
+        let RunWork { batches, counts, left_for_later } = work;
+        let done = count_done(&counts);
+        let total = counts.values().sum::<u64>().saturating_sub(left_for_later);
         if printer.has_bars() {
             terminal_mode::set_key_input(KeyInput::Kept);
         }
@@ -62,6 +73,7 @@ impl RunProgress {
             bars,
             done,
             total,
+            left_for_later,
             finished: HashSet::new(),
             failed: 0,
             counts,
@@ -302,7 +314,7 @@ impl ProgressState {
         if let Some(bars) = &mut self.bars {
             let ended = [JobState::Failed, JobState::Cancelled];
             let ended = ended.iter().filter_map(|state| self.counts.get(state)).sum();
-            let in_flight = describe_in_flight(&self.counts, self.failed);
+            let in_flight = describe_in_flight(&self.counts, self.left_for_later, self.failed);
             let done = self.done;
             bars.update_overall(OverallProgress { done, ended, in_flight: &in_flight });
         }
@@ -354,7 +366,7 @@ impl ProgressState {
     fn refresh(&mut self, counts: Option<JobStateCounts>, silent: Duration) -> Option<String> {
         self.counts = counts.unwrap_or_else(|| std::mem::take(&mut self.counts));
         self.refresh_overall_bar();
-        let description = || describe_in_flight(&self.counts, self.failed);
+        let description = || describe_in_flight(&self.counts, self.left_for_later, self.failed);
         (self.batches_left > 0 && is_line_due(silent))
             .then(|| format!("[{}/{}] {}", self.done, self.total, description()))
     }
@@ -414,13 +426,14 @@ fn describe_retry(message: &str) -> String {
 
 /// Returns the number of videos in each unfinished state, such as "3 rendering, 1 uncertain". Renders
 /// are always named, also none: a run may wait for uncertain videos alone.
-fn describe_in_flight(counts: &JobStateCounts, failed: u64) -> String {
+fn describe_in_flight(counts: &JobStateCounts, left_for_later: u64, failed: u64) -> String {
     let jobs = |state| counts.get(&state).copied().unwrap_or(0);
+    let ready = jobs(JobState::Ready).saturating_sub(left_for_later);
     let parts = [
         (jobs(JobState::Rendering), "rendering"),
         (jobs(JobState::Uncertain), "uncertain"),
         (jobs(JobState::Fetching), "downloading"),
-        (jobs(JobState::Ready) + jobs(JobState::Submitting), "waiting"),
+        (ready + jobs(JobState::Submitting), "waiting"),
         (failed, "failed"),
     ];
     let parts = parts.into_iter().filter(|(jobs, word)| *jobs > 0 || *word == "rendering");
@@ -454,8 +467,12 @@ mod tests {
         })
     }
 
+    fn work(counts: &[(JobState, u64)]) -> RunWork {
+        RunWork { batches: 1, counts: counts.iter().copied().collect(), left_for_later: 0 }
+    }
+
     fn progress_state(counts: &[(JobState, u64)]) -> ProgressState {
-        let progress = RunProgress::new(&printer(), 1, counts.iter().copied().collect());
+        let progress = RunProgress::new(&printer(), work(counts));
         Arc::into_inner(progress.state).unwrap().into_inner().unwrap()
     }
 
@@ -473,15 +490,25 @@ mod tests {
     #[test]
     fn jobs_in_flight_are_listed_by_state() {
         let counts = [(JobState::Rendering, 3), (JobState::Ready, 8), (JobState::Submitting, 1)];
-        let message = describe_in_flight(&JobStateCounts::from(counts), 2);
+        let message = describe_in_flight(&JobStateCounts::from(counts), 0, 2);
         assert_eq!(message, "3 rendering, 9 waiting, 2 failed");
+    }
+
+    #[test]
+    fn videos_that_a_limit_leaves_for_later_are_not_counted() {
+        let counts = [(JobState::Done, 4), (JobState::Ready, 20), (JobState::Rendering, 1)];
+        let limited = RunWork { left_for_later: 18, ..work(&counts) };
+        let progress = RunProgress::new(&printer(), limited);
+        let mut state = progress.lock_state();
+        let line = state.refresh(None, Duration::from_secs(60));
+        assert_eq!(line.as_deref(), Some("[4/7] 1 rendering, 2 waiting"));
     }
 
     #[test]
     fn a_row_changed_during_its_render_is_counted_once() {
         let printer = printer();
-        let counts = JobStateCounts::from([(JobState::Done, 1), (JobState::Rendering, 1)]);
-        let progress = RunProgress::new(&printer, 1, counts);
+        let counts = [(JobState::Done, 1), (JobState::Rendering, 1)];
+        let progress = RunProgress::new(&printer, work(&counts));
         let key = || "ann".to_owned();
         let done = || RunEvent::Done { key: key(), file: "ann.mp4".to_owned() };
         let renders =
@@ -497,8 +524,7 @@ mod tests {
 
     #[test]
     fn a_done_job_that_is_downloaded_again_is_counted_once() {
-        let counts = JobStateCounts::from([(JobState::Done, 2)]);
-        let progress = RunProgress::new(&printer(), 1, counts);
+        let progress = RunProgress::new(&printer(), work(&[(JobState::Done, 2)]));
         let done = || RunEvent::Done { key: "ann".to_owned(), file: "ann.mp4".to_owned() };
         let again = || RunEvent::DownloadAgain { jobs: 1 };
         let mut seen = Vec::new();

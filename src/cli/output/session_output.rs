@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::batch::Batch;
 use crate::cli::output::printer::Printer;
-use crate::cli::output::run_progress::RunProgress;
+use crate::cli::output::run_progress::{RunProgress, RunWork};
 use crate::cli::output::{diagnostics, estimate, plan_text, run_summary, sheet_remarks};
 use crate::http::MediaAvailability;
 use crate::plan::Plan;
@@ -121,8 +121,9 @@ impl SessionOutput {
             SessionEvent::ConnectionRetry { message } => {
                 printer.status(&format!("{message}; retrying"));
             }
-            SessionEvent::RunsStarted { ledger, batches, counts } => {
-                let progress = RunProgress::new(printer, batches.len(), counts);
+            SessionEvent::RunsStarted { ledger, batches, counts, left_for_later } => {
+                let work = RunWork { batches: batches.len(), counts, left_for_later };
+                let progress = RunProgress::new(printer, work);
                 progress.start_refreshing(ledger, batches);
                 // There is one start per session.
                 let _ = self.progress.set(progress);

@@ -228,12 +228,15 @@ async fn a_run_with_a_cap_drafts_and_submits_the_first_rows() {
     }
     let keys: Vec<_> = drafts.iter().map(|claim| claim.key.as_str()).collect();
     assert_eq!(keys, ["k0", "k1"], "none is drafted that this run cannot submit");
+    let begun = async || test.ledger.count_begun(lease.run_id()).await.unwrap();
+    assert_eq!(begun().await, 2, "drafts that are made");
     for claim in drafts.iter().rev() {
         record(&lease, claim, drafted_update(&claim.key)).await;
         assert_eq!(lease.claim_drafts(capped(8), NOW).await.unwrap().submissions.len(), 0);
     }
     let paid = lease.claim_paid(SubmissionMode::TwoStep, capped(8), NOW).await.unwrap();
     assert_eq!(paid.submissions.len(), 2);
+    assert_eq!(begun().await, 2, "paid requests");
 }
 
 #[tokio::test]

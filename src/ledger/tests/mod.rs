@@ -382,8 +382,10 @@ async fn caps_hold_however_many_are_due() {
     let (some, held) = claim(Capacity { per_run_max: Some(9), ..capacity() }).await;
     assert_eq!((some.len(), held), (2, ClaimBlock::PerRun));
     let only = Some(test.name(batch, &rows, &["k19", "k00"]).await);
-    let (_, ready) = test.ledger.remaining_work(batch, only).await.unwrap();
+    let (counts, ready) = test.ledger.remaining_work(batch, only).await.unwrap();
     assert!(ready);
+    let ready = async |selection| test.ledger.count_ready(batch, selection).await.unwrap();
+    assert_eq!((ready(only).await, ready(None).await), (1, counts[&JobState::Ready]));
     let (some, held) = claim(Capacity { in_flight_max: 50, selection: only, ..capacity() }).await;
     assert_eq!((some.len(), some[0].key.as_str(), held), (1, "k19", ClaimBlock::NothingDue));
     let (counts, ready) = test.ledger.remaining_work(batch, only).await.unwrap();

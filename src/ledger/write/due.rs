@@ -134,6 +134,20 @@ static REMAINING_WORK: Statement = Statement::new(
         where batch_id = $1 and selection = $2 and state = 'ready') then 1 else 0 end as bigint)",
 );
 
+static COUNT_READY_SELECTED: Statement = Statement::new(
+    "-- ledger::count_ready_selected
+    select count(*) from job {by job_selected}
+    where batch_id = $1 and selection = $2 and state = 'ready'",
+);
+
+static COUNT_BEGUN: Statement = Statement::new(
+    "-- ledger::count_begun
+    select r.submitted + (select count(*) from job j {by job_due}
+        join submission s on s.id = j.submission_id
+        where j.batch_id = r.batch_id and j.state = 'submitting' and s.outcome = 'drafting')
+    from run r where r.id = $1",
+);
+
 static NEXT_DUE: Statement = Statement::new(
     "-- ledger::next_due_at
     select min(due_at) from job {by job_due}
@@ -153,6 +167,8 @@ pub(in crate::ledger) static STATEMENTS: &[&Statement] = &[
     &POSTPONE_JOBS,
     &MOVE_DUE_TIMES_BACK,
     &REMAINING_WORK,
+    &COUNT_READY_SELECTED,
+    &COUNT_BEGUN,
     &NEXT_DUE,
     &COUNT_PROVEN_ABSENT,
 ];
@@ -285,6 +301,28 @@ impl Ledger {
         }
         let ready = counts.get(&JobState::Ready).is_some_and(|jobs| *jobs > 0);
         Ok((counts, if selection.is_some() { has_selected } else { ready }))
+    }
+
+    /// Returns how many jobs of the selection (or of all) are ready, due or not.
+    pub async fn count_ready(
+        &self,
+        batch: BatchId,
+        selection: Option<JobSelection>,
+    ) -> Result<u64, LedgerError> {
+        let Some(selection) = selection else {
+            let (counts, _) = self.remaining_work(batch, None).await?;
+            return Ok(counts.get(&JobState::Ready).copied().unwrap_or(0));
+        };
+        let binds = binds![batch.0, selection.0];
+        let count: i64 = self.readers.fetch_value(&COUNT_READY_SELECTED, binds).await?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// Returns how many videos of its limit a live run has begun: its paid requests, and the drafts that
+    /// are made for further ones.
+    pub async fn count_begun(&self, run: i64) -> Result<u64, LedgerError> {
+        let count: i64 = self.readers.fetch_value(&COUNT_BEGUN, binds![run]).await?;
+        Ok(count.unsigned_abs())
     }
 
     /// Returns how often a paid request of this submission was sent and reconciled as never

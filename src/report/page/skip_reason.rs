@@ -18,6 +18,8 @@ pub struct SkipColumns {
     pub marked: Option<String>,
     /// Its cells that do; empty: the signs of a checkbox.
     pub values: Vec<String>,
+    /// Whether hidden rows are skipped, too.
+    pub skips_hidden: bool,
     /// The columns without which a variant is not made, by its name.
     pub needed: BTreeMap<String, Vec<String>>,
 }
@@ -43,7 +45,11 @@ impl SkipColumns {
         let mut needed = needed.into_iter().flatten().filter_map(|heading| cell(heading));
         match needed.find(|(_, cell)| is_blank_text(cell)) {
             Some((heading, _)) => Some(format!("`{heading}` is empty")),
-            None => marked.filter(|(_, cell)| !is_blank_text(cell)).map(by_mark),
+            None => match marked.filter(|(_, cell)| !is_blank_text(cell)) {
+                Some(_) if self.skips_hidden && self.values.is_empty() => None,
+                Some(marked) if !self.skips_hidden => Some(by_mark(marked)),
+                Some(_) | None => self.skips_hidden.then(|| "the row is hidden".to_owned()),
+            },
         }
     }
 }

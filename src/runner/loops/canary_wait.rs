@@ -2,7 +2,7 @@
 //! is not told why takes the run for stuck.
 
 use crate::aistudios::StudioApi;
-use crate::ledger::{ClaimBlock, JobState, LedgerError};
+use crate::ledger::{ClaimBlock, LedgerError};
 use crate::runner::claims::per_run_max;
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
@@ -27,19 +27,20 @@ pub(in crate::runner) async fn report_canary_wait<S: StudioApi>(
     }
     let (counts, _) = run.ledger.remaining_work(run.batch, run.options.only).await?;
     let open = counts.iter().filter(|(state, _)| state.is_open()).map(|(_, jobs)| jobs).sum();
-    let ready = counts.get(&JobState::Ready).copied().unwrap_or(0);
-    let waiting = most_following(ready, open, per_run_max(run));
+    let ready = run.ledger.count_ready(run.batch, run.options.only).await?;
+    let waiting = match per_run_max(run) {
+        Some(most) => {
+            let begun = run.ledger.count_begun(run.lease.run_id()).await?;
+            ready.min(u64::from(most).saturating_sub(begun))
+        }
+        None => ready,
+    };
     if open > 0 && waiting > 0 {
         run.progress.set_canary_wait_reported();
         run.observer
             .notify(RunEvent::Waiting { message: canary_message(open, waiting, condition) });
     }
     Ok(())
-}
-
-/// Returns how many of the `ready` jobs can follow the `first` ones in a run of at most `most` videos.
-fn most_following(ready: u64, first: u64, most: Option<u32>) -> u64 {
-    most.map_or(ready, |most| ready.min(u64::from(most).saturating_sub(first)))
 }
 
 fn canary_message(first: u64, others: u64, condition: &str) -> String {
@@ -51,13 +52,6 @@ fn canary_message(first: u64, others: u64, condition: &str) -> String {
 #[cfg(test)]
 mod tests {
     use crate::runner::loops::canary_wait::*;
-
-    #[test]
-    fn only_videos_that_this_run_may_submit_follow_the_first_ones() {
-        assert_eq!(most_following(32, 2, None), 32);
-        assert_eq!(most_following(32, 2, Some(2)), 0, "then nothing is reported");
-        assert_eq!(most_following(32, 2, Some(5)), 3);
-    }
 
     #[test]
     fn message_states_both_counts() {

@@ -143,6 +143,7 @@ fn skip_columns(batch: &Batch) -> SkipColumns {
     SkipColumns {
         marked: batch.skip.as_ref().map(|skip| heading(&skip.column)),
         values: batch.skip.as_ref().map(|skip| skip.values.clone()).unwrap_or_default(),
+        skips_hidden: batch.skip_hidden,
         needed: needed.collect(),
     }
 }

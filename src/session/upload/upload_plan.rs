@@ -115,7 +115,8 @@ impl UploadedBatch {
             })
             .collect();
         let mut scenes = Vec::new();
-        for entry in inputs.sheet.entries().filter_map(Result::ok).filter(|entry| !entry.is_skipped)
+        for entry in
+            inputs.sheet.entries().filter_map(Result::ok).filter(|entry| entry.skip_mark.is_none())
         {
             let rows: Vec<Vec<String>> = entry.rows.iter().map(|row| row.cells.clone()).collect();
             for (variant, merger) in inputs.variants.iter().zip(&mut mergers) {

@@ -40,9 +40,23 @@ struct DisplayedPrice<'c> {
     currency: Option<&'c str>,
 }
 
-/// Checks whether a cell is one price, with or without a currency.
-pub(crate) fn is_price(cell: &str) -> bool {
-    DisplayedPrice::parse(cell).is_some()
+/// What a cell is as a price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PriceCell {
+    /// One price that names its currency.
+    WithCurrency,
+    /// One number.
+    PlainNumber,
+    NotOnePrice,
+}
+
+/// Returns what a cell is as a price.
+pub(crate) fn parse_price_cell(cell: &str) -> PriceCell {
+    match DisplayedPrice::parse(cell) {
+        Some(DisplayedPrice { currency: Some(_), .. }) => PriceCell::WithCurrency,
+        Some(DisplayedPrice { currency: None, .. }) => PriceCell::PlainNumber,
+        None => PriceCell::NotOnePrice,
+    }
 }
 
 impl<'c> DisplayedPrice<'c> {
@@ -261,7 +275,7 @@ mod tests {
             "5 €*",
         ] {
             assert_eq!(format_price(cell, "USD", find_locale("de")), cell);
-            assert!(!is_price(cell), "{cell}");
+            assert_eq!(parse_price_cell(cell), PriceCell::NotOnePrice, "{cell}");
         }
         assert_eq!(format_price("4.90", "", find_locale("de")), "4.90");
     }

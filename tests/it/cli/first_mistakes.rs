@@ -114,7 +114,12 @@ async fn the_longest_text_is_what_the_presenter_says_and_a_key_with_gaps_is_name
     let fault =
         "`Ref` cannot be the key: its cell in row 3 is empty. Which column identifies a row?";
     assert_refused(&office, &["new", "--sheet", "p.csv"], 2, fault);
+    let guessed = office.run(&["new", "guessed", "--sheet", "p.csv", "--yes"]);
+    let warning =
+        "warning: `Ref` cannot be the key: its cell in row 3 is empty; `VO copy` is the key instead";
+    assert!(guessed.stderr.contains(warning), "{guessed:?}");
     let created = office.run(&["new", "--sheet", "p.csv", "--key", "VO copy", "--yes"]);
+    assert!(!created.stderr.contains("cannot be the key"), "{created:?}");
     assert!(created.stderr.contains("script: column VO copy\n"), "{created:?}");
     assert!(created.stderr.contains("Left out: rows whose Go? is no\n"), "{created:?}");
 }

@@ -73,6 +73,41 @@ async fn a_skipped_row_is_counted_everywhere_and_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn hidden_rows_are_left_out_by_every_command_if_the_batch_says_so() {
+    for (skip, reason_of_the_last) in [
+        ("", "the row is hidden"),
+        ("skip = { column = 'headline', values = ['x'] }", "`headline` is `x`"),
+    ] {
+        let office = TestCli::new(0).await;
+        write_batch_with(&office, &format!("skip_hidden = true\n{skip}"));
+        let workbooks = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/workbooks");
+        std::fs::copy(workbooks.join("hidden-merged.xlsx"), office.path("s.xlsx")).unwrap();
+        let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
+        let batch = batch.replace("'s.csv'", "'s.xlsx'").replace("key = 'key'", "key = 'id'");
+        office.write("b.toml", &batch);
+        let template = crate::support::test_cli::TEMPLATE;
+        let template = template.replace("{{key}}", "{{id}}").replace("{{script}}", "{{text}}");
+        office.write("t.json.hbs", &template);
+        let plan = plan_batch(&office).stdout;
+        let skipped = format!(
+            "promo: 2 videos: 2 to render\n3 videos skipped\n  row 3 A2: the row is hidden\n  \
+             row 4 A3: the row is hidden\n  row 6 A5: {reason_of_the_last}\n"
+        );
+        assert!(plan.starts_with(&skipped), "{plan}");
+        let preview = office.run(&["preview", "b.toml", "--row", "3"]).stderr;
+        assert!(preview.contains("is skipped: the row is hidden"), "{preview}");
+        assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+        let states = "A1 done, A2 skipped, A3 skipped, A4 done, A5 skipped";
+        assert_eq!((keys_by_status(&office).as_str(), office.sandbox.render_count()), (states, 2));
+        let report = std::fs::read_to_string(office.path("out/report.html")).unwrap();
+        assert_eq!(
+            report.matches("the row is hidden").count(),
+            if skip.is_empty() { 3 } else { 2 }
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unsubmitted_job_is_removed_and_restored_with_its_row() {
     let office = TestCli::new(0).await;
     write_batch_with(&office, "skip = 'Status'");

@@ -213,3 +213,27 @@ async fn prices_are_written_for_each_language_and_others_are_warned_about() {
         assert!(shown.contains(&format!("\"name\":\"{name}")), "{name}: {shown}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_price_without_a_currency_among_others_that_name_one_is_warned_about() {
+    let office = cli_with_variants("").await;
+    let template = std::fs::read_to_string(office.path("t.json.hbs")).unwrap();
+    let priced = template.replace("{{variant}}", "{{money Price \"EUR\" language}}");
+    office.write("t.json.hbs", &priced);
+    let plan = |prices: [&str; 3]| {
+        let rows = prices.iter().enumerate().map(|(n, price)| format!("k{n},Hello {n},,{price}\n"));
+        let rows: String = rows.collect();
+        office.write("s.csv", &format!("key,Script (EN),Script_KO,Price\n{rows}"));
+        let planned = office.run(&["plan", "b.toml", "--offline"]);
+        assert_eq!(planned.code, Some(0), "{planned:?}");
+        planned.stderr
+    };
+    insta::assert_snapshot!(plan(["12.90", "$ 9.90", "4"]), @"
+    warning: row 2, column D `Price`: `12.90` has no currency, but others in this column do (`$ 9.90` in row 3)
+      help: write the currency here too: a plain number gets that of the template
+    warning: row 4, column D `Price`: `4` has no currency, but others in this column do (`$ 9.90` in row 3)
+      help: write the currency here too: a plain number gets that of the template
+    ");
+    assert_eq!(plan(["12.90", "9.90", ""]), "");
+    assert_eq!(plan(["$ 12.90", "$ 9.90", "€ 3"]), "");
+}
