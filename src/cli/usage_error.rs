@@ -152,6 +152,7 @@ impl<'e> ParsedMistake<'e> {
                 _ if DRY_RUN_OPTIONS.contains(&wrong.as_str()) => {
                     "`callsheet plan BATCH` shows what a run would do (free)".to_owned()
                 }
+                _ if run_has_option(&wrong) => "it is an option of `callsheet run`".to_owned(),
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("`{} --help` lists the options", self.command),
             };
@@ -220,6 +221,13 @@ fn find_command(words: &str) -> Option<Command> {
     Some(command)
 }
 
+/// Returns whether `run`, which has most options, has this one.
+fn run_has_option(option: &str) -> bool {
+    let name = option.trim_start_matches('-');
+    let run = find_command("callsheet run");
+    run.is_some_and(|run| run.get_opts().any(|known| known.get_long() == Some(name)))
+}
+
 fn near_option(command: &Command, wrong: &str) -> Option<String> {
     let globals = Cli::command();
     let options = command.get_opts().chain(globals.get_opts());
@@ -281,6 +289,7 @@ mod tests {
             "callsheet show tips 2 3",
             "callsheet run a.toml --limt 3",
             "callsheet run a.toml --zzz",
+            "callsheet plan a.toml --skip-invalid",
             "callsheet run a.toml --dry-run",
             "callsheet run a.toml --limit",
             "callsheet run a.toml --limit x",
@@ -310,6 +319,8 @@ mod tests {
           help: did you mean `--limit`?
         `callsheet run` has no option `--zzz`
           help: `callsheet run --help` lists the options
+        `callsheet plan` has no option `--skip-invalid`
+          help: it is an option of `callsheet run`
         `callsheet run` has no option `--dry-run`
           help: `callsheet plan BATCH` shows what a run would do (free)
         `--limit` needs a value

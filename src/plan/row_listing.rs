@@ -12,7 +12,7 @@ pub(super) const ROWS_LISTED_MAX: u32 = 10;
 pub struct RowListing {
     /// Rows whose key is new.
     pub new: Vec<ListedRow>,
-    /// Rows whose payload changed; those paid for already come first.
+    /// Selected rows whose payload changed; those paid for already come first.
     pub changed: Vec<PayloadChange>,
     /// Jobs without a row in the sheet.
     pub removed: Vec<RemovedRow>,
@@ -30,7 +30,8 @@ impl RowListing {
         headings: &[String],
         max: u32,
     ) -> Result<Self, LedgerError> {
-        let changed = compared.changed_rows(max).await?;
+        let mut changed = compared.changed_rows(max).await?;
+        changed.retain(|row| row.is_selected);
         let counts = compared.counts().clone();
         let mut listing = Self {
             changed: changed.into_iter().map(|row| PayloadChange::new(row, headings)).collect(),

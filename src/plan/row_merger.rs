@@ -49,7 +49,7 @@ pub(super) struct RowFindings {
     pub(super) problems: Vec<PlanProblem>,
     pub(super) warnings: Vec<PlanProblem>,
     pub(super) catalog_uses: BTreeMap<CatalogRef, CatalogUse>,
-    /// Rows of the sheet that make at least one video.
+    /// Rows of the sheet that are not skipped: each is at least one video, or would be if it were valid.
     pub(super) sheet_rows: u64,
     pub(super) likeness: VideoLikeness,
     pub(super) prices: PriceCurrencies,
@@ -278,6 +278,7 @@ impl RowMerger<'_> {
             Ok(entry) => entry,
             Err(problem) => {
                 staged.push(unreadable_row(position, problem, &mut findings.problems));
+                findings.sheet_rows += 1;
                 return;
             }
         };
@@ -285,6 +286,7 @@ impl RowMerger<'_> {
             Ok(variants) => variants,
             Err(message) => {
                 staged.push(unknown_variant(position, entry, message, &mut findings.problems));
+                findings.sheet_rows += 1;
                 return;
             }
         };
@@ -298,14 +300,14 @@ impl RowMerger<'_> {
         entry.problems = self.context.check_cells(&entry, findings);
         let mut cells = rows_to_json(&entry.rows);
         let last = variants.end - 1;
-        let mut is_made = false;
+        let mut is_wanted = false;
         for (position, variant) in (position..).zip(variants) {
             let cells = if variant == last { std::mem::take(&mut cells) } else { cells.clone() };
             let row = self.stage_variant(&entry, variant, findings);
-            is_made |= row.merged.is_ok();
+            is_wanted |= !matches!(row.merged, Err(UnmergedReason::Skipped(_)));
             staged.push(StagedRow { position, cells, ..row });
         }
-        if is_made {
+        if is_wanted {
             findings.sheet_rows += entry.rows.len() as u64;
         }
     }

@@ -42,6 +42,10 @@ pub enum ColumnRole {
     Clothes,
 }
 
+/// The roles of columns that mark rows, by what they say about leaving a row out.
+pub(super) const MARK_ROLES: [ColumnRole; 3] =
+    [ColumnRole::Omission, ColumnRole::Status, ColumnRole::Approval];
+
 /// The rank of a heading that is one of the words.
 const WHOLE_RANK: usize = 0;
 /// The rank of a heading whose last word is one, as in "Launch date".

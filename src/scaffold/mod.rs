@@ -13,6 +13,7 @@ mod gallery;
 mod heading_row;
 mod heading_unit;
 mod heading_words;
+mod key_choice;
 mod language_heading;
 mod new_file;
 mod project_template;

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::column_role::{ColumnRole, RankedRole, role_of_heading};
+use super::column_role::{ColumnRole, MARK_ROLES, RankedRole, role_of_heading};
 use super::heading_words::HeadingWords;
 use super::language_heading::LanguageHeading;
 use crate::sheet::{SheetRow, find_column, normalize_name};
@@ -72,6 +72,11 @@ impl ColumnProfile {
 
     pub(super) fn has_role(&self, role: ColumnRole) -> bool {
         self.role.is_some_and(|ranked| ranked.role == role)
+    }
+
+    /// Returns whether it marks rows, as for leaving them out: its cells change.
+    pub(super) fn is_mark(&self) -> bool {
+        MARK_ROLES.into_iter().any(|role| self.has_role(role))
     }
 
     /// Returns whether the cells can be keys.

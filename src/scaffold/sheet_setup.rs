@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::answers::{QuestionSubject, SetupAnswers, SetupQuestion, SkipAnswer};
 use super::batch_draft::BatchDraft;
 use super::column_choice::{ColumnChoice, choose_script};
-use super::column_role::{CERTAIN_RANK, ColumnRole, role_of_heading};
+use super::column_role::{CERTAIN_RANK, ColumnRole, MARK_ROLES, role_of_heading};
 use super::default_language::{self, LANGUAGE_NAME};
 use super::heading_row::find_heading_row;
 use super::heading_unit::{HeadingUnit, names_currency};
@@ -104,12 +104,12 @@ pub fn choose_worksheet(
 }
 
 /// A batch that is being derived.
-struct SheetSetup<'s> {
-    columns: &'s SheetColumns,
-    template: &'s SceneTemplate,
-    answers: &'s SetupAnswers,
-    draft: BatchDraft,
-    questions: Vec<SetupQuestion>,
+pub(super) struct SheetSetup<'s> {
+    pub(super) columns: &'s SheetColumns,
+    pub(super) template: &'s SceneTemplate,
+    pub(super) answers: &'s SetupAnswers,
+    pub(super) draft: BatchDraft,
+    pub(super) questions: Vec<SetupQuestion>,
     /// Heading by template name.
     used: BTreeMap<String, String>,
 }
@@ -149,83 +149,16 @@ impl<'s> SheetSetup<'s> {
     }
 
     /// Returns the heading as the sheet writes it; one that it does not have stays as it is.
-    fn heading_of(&self, name: &str) -> String {
+    pub(super) fn heading_of(&self, name: &str) -> String {
         self.columns.find(name).map_or(name, |column| &column.heading).to_owned()
     }
 
-    fn choose_key(&mut self) {
-        if let Some(key) = &self.answers.key {
-            self.draft.key = key.iter().map(|name| self.heading_of(name)).collect();
-            return;
-        }
-        let candidates = self.columns.with_role(ColumnRole::Key);
-        let unique = candidates.iter().find(|column| column.can_be_key());
-        let language = self.columns.with_role(ColumnRole::Language).first().map(|one| &one.heading);
-        let pair = candidates.iter().find_map(|column| {
-            let language = language?;
-            let is_key = self.columns.is_unique_pair(&column.heading, language);
-            is_key.then(|| vec![column.heading.clone(), language.clone()])
-        });
-        if let Some(column) = unique {
-            self.draft.key = vec![column.heading.clone()];
-            if column.role.is_some_and(|ranked| ranked.rank < CERTAIN_RANK) {
-                return;
-            }
-        } else if let Some(pair) = pair {
-            self.draft.key = pair;
-            return;
-        } else {
-            let titles = self.columns.with_role(ColumnRole::Headline);
-            let any = titles.into_iter().chain(&self.columns.columns);
-            let guess = any.into_iter().find(|column| column.can_be_key());
-            self.draft.key = guess.map(|column| column.heading.clone()).into_iter().collect();
-        }
-        self.ask_for_key();
-    }
-
-    fn ask_for_key(&mut self) {
-        let guess = self.draft.key.first().cloned();
-        let (remark, other_way) = match self.obvious_key_fault() {
-            Some(fault) => {
-                (format!("{fault}. "), "; or change the cells that are the same or empty")
-            }
-            None => (String::new(), ""),
-        };
-        self.questions.push(SetupQuestion {
-            subject: QuestionSubject::Key,
-            text: format!(
-                "{remark}Which column identifies a row? No two rows may have the same value, and \
-                 it must not change later{other_way}"
-            ),
-            choices: self.named_headings(),
-            samples: self.sample_cells(),
-            guess,
-            is_optional: false,
-        });
-    }
-
-    /// Returns why the obvious column does not identify the rows, if there is such a column.
-    fn obvious_key_fault(&self) -> Option<String> {
-        let candidates = self.columns.with_role(ColumnRole::Key);
-        let heading = &candidates.first()?.heading;
-        let fault = self.columns.key_fault(heading)?;
-        Some(format!("`{heading}` cannot be the key: {fault}"))
-    }
-
-    /// Returns which column is the key in place of the obvious one, for a user who is not asked.
-    fn key_remark(&self) -> Option<String> {
-        let is_guess =
-            self.questions.iter().any(|question| question.subject == QuestionSubject::Key);
-        let guess = self.draft.key.first().filter(|_| is_guess)?;
-        Some(format!("{}; `{guess}` is the key instead", self.obvious_key_fault()?))
-    }
-
-    fn sample_cells(&self) -> Vec<String> {
+    pub(super) fn sample_cells(&self) -> Vec<String> {
         let named = self.columns.columns.iter().filter(|column| !column.heading.is_empty());
         named.map(|column| column.sample.clone()).collect()
     }
 
-    fn named_headings(&self) -> Vec<String> {
+    pub(super) fn named_headings(&self) -> Vec<String> {
         let named = self.columns.headings.iter().filter(|heading| !heading.is_empty());
         named.cloned().collect()
     }
@@ -405,8 +338,7 @@ impl<'s> SheetSetup<'s> {
             }
             None => {}
         }
-        let roles = [ColumnRole::Omission, ColumnRole::Status, ColumnRole::Approval];
-        let columns = roles.into_iter().flat_map(|role| self.columns.with_role(role));
+        let columns = MARK_ROLES.into_iter().flat_map(|role| self.columns.with_role(role));
         let found = columns.filter_map(|column| Some((column, guess_skip(column)?))).next();
         let Some((column, guess)) = found else { return };
         let rows = |values: &[String]| -> usize {

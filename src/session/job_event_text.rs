@@ -29,10 +29,14 @@ pub(crate) fn describe_history<'h>(
 /// rehearsal pays for nothing.
 pub(crate) fn describe_job_event<'e>(event: &'e str, base_url: &str) -> &'e str {
     match event {
-        "accepted" | "rerendered" if is_rehearsal_host(base_url) => match event {
-            "accepted" => "accepted (a rehearsal: free)",
-            _ => "render failed; rendered again (a rehearsal: free)",
-        },
+        "accepted" | "rerendered" | "answer-lost" | "abandoned" if is_rehearsal_host(base_url) => {
+            match event {
+                "accepted" => "accepted (a rehearsal: free)",
+                "answer-lost" => "response lost",
+                "abandoned" => "given up by the operator",
+                _ => "render failed; rendered again (a rehearsal: free)",
+            }
+        }
         "claimed" => "sending the request",
         "drafted" => "draft made",
         "draft-lost" => "draft lost (free); another one is made",

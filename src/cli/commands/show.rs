@@ -151,7 +151,8 @@ impl JobPage<'_> {
         self.push_section(&mut lines, "cells", self.cell_lines());
         let versions = self.history.versions.iter().flat_map(|version| self.version_lines(version));
         self.push_section(&mut lines, "versions", versions.collect());
-        let submissions = self.history.submissions.iter().flat_map(submission_lines);
+        let submissions = self.history.submissions.iter();
+        let submissions = submissions.flat_map(|one| submission_lines(one, self.is_rehearsal));
         self.push_section(&mut lines, "submissions", submissions.collect());
         self.push_section(
             &mut lines,
@@ -194,10 +195,10 @@ impl JobPage<'_> {
 
     fn state_lines(&self) -> Vec<String> {
         let (history, job) = (self.history, &self.history.job);
-        let mut lines = vec![payment_line(&history.submissions)];
-        if self.is_rehearsal && !history.submissions.is_empty() {
-            lines.push("a rehearsal: nothing was charged".to_owned());
-        }
+        let mut lines = vec![match self.is_rehearsal {
+            true => "a rehearsal: nothing is charged".to_owned(),
+            false => payment_line(&history.submissions),
+        }];
         if let Some(reason) = AttentionReason::from_row(&history.job) {
             lines.push(reason.describe().to_owned());
         }
@@ -322,10 +323,11 @@ fn payment_line(submissions: &[SubmissionRow]) -> String {
     if parts.is_empty() { "not paid for".to_owned() } else { parts.join("; ") }
 }
 
-fn submission_lines(submission: &SubmissionRow) -> Vec<String> {
+fn submission_lines(submission: &SubmissionRow, is_rehearsal: bool) -> Vec<String> {
     let mut times = vec![format!("begun {}", format_local(submission.begun_at))];
     if let Some(at) = submission.paid_at {
-        times.push(format!("paid request {}", format_local(at)));
+        let request = if is_rehearsal { "request" } else { "paid request" };
+        times.push(format!("{request} {}", format_local(at)));
     }
     if let Some(at) = submission.settled_at {
         let end = match SubmissionOutcome::parse(&submission.outcome) {

@@ -26,13 +26,14 @@ struct LabeledCount {
 /// render".
 pub(crate) fn headline(plan: &Plan, batch: &Batch) -> String {
     let counts = &plan.counts;
-    let all = counts.new + counts.changed + counts.unchanged;
-    if all + counts.removed + counts.invalid + counts.skipped == 0 {
+    // As in `status`: an invalid row would be a video, a skipped one is none.
+    let all = counts.new + counts.changed + counts.unchanged + counts.invalid;
+    if all + counts.removed + counts.skipped == 0 {
         return format!("{}: no rows", batch.name);
     }
-    let videos = match plan.selected_rows {
-        Some(_) => format!("{} of {} selected", counts.selected, pluralize(all, "video")),
-        None => pluralize(all, "video"),
+    let (videos, invalid) = match plan.selected_rows {
+        Some(_) => (format!("{} of {} selected", counts.selected, pluralize(all, "video")), 0),
+        None => (pluralize(all, "video"), counts.invalid),
     };
     let rows = match plan.sheet_rows == all {
         true => String::new(),
@@ -47,6 +48,7 @@ pub(crate) fn headline(plan: &Plan, batch: &Batch) -> String {
         LabeledCount { count: counts.reused, label: "reused" },
         LabeledCount { count: counts.given_up - counts.cancelled, label: "failed" },
         LabeledCount { count: counts.cancelled, label: "cancelled" },
+        LabeledCount { count: invalid, label: "invalid" },
     ]);
     let states = if states.is_empty() { states } else { format!(": {states}") };
     format!("{}: {videos}{rows}{states}", batch.name)
@@ -57,11 +59,8 @@ pub(crate) fn headline(plan: &Plan, batch: &Batch) -> String {
 fn class_line(plan: &Plan) -> String {
     let counts = &plan.counts;
     let all = counts.new + counts.changed + counts.unchanged;
-    let class = |count: u64, label| {
-        let is_all = count == all && plan.selected_rows.is_none();
-        LabeledCount { count: if is_all { 0 } else { count }, label }
-    };
-    let invalid = if counts.invalid_rows == 1 { "invalid row" } else { "invalid rows" };
+    let class =
+        |count: u64, label| LabeledCount { count: if count == all { 0 } else { count }, label };
     let skipped = if counts.skipped == 1 { "video skipped" } else { "videos skipped" };
     join_counts(&[
         class(counts.new, "new"),
@@ -69,7 +68,6 @@ fn class_line(plan: &Plan) -> String {
         class(counts.unchanged, "unchanged"),
         LabeledCount { count: counts.removed, label: "removed" },
         LabeledCount { count: counts.skipped, label: skipped },
-        LabeledCount { count: counts.invalid_rows, label: invalid },
     ])
 }
 
@@ -79,9 +77,15 @@ fn join_counts(counts: &[LabeledCount]) -> String {
     texts.join(", ")
 }
 
-/// Returns the counts of a plan, and its rows by key with their reasons.
+/// Returns the counts of a plan, and its rows by key with their reasons. If the user selected rows, the
+/// others are not named.
 pub(crate) fn summary_lines(plan: &Plan, batch: &Batch, commands: &CommandHints) -> Vec<String> {
     let mut lines = vec![headline(plan, batch)];
+    if plan.selected_rows.is_some() {
+        let changed = plan.listing.changed.iter().map(describe_change);
+        lines.extend(changed.map(|row| format!("  {}", strip_control(&row))));
+        return lines;
+    }
     lines.extend(Some(class_line(plan)).filter(|line| !line.is_empty()));
     let (counts, listing) = (&plan.counts, &plan.listing);
     let all = commands.plan_page_command();
@@ -168,7 +172,8 @@ fn describe_new(row: &ListedRow) -> String {
 pub(crate) fn header_lines(plan: &Plan, batch: &Batch) -> Vec<String> {
     let estimate = plan.estimate(&batch.limits);
     let messages = plan.review.messages(plan.credits_per_minute);
-    let mut lines = vec![headline(plan, batch), class_line(plan)];
+    let class = if plan.selected_rows.is_none() { class_line(plan) } else { String::new() };
+    let mut lines = vec![headline(plan, batch), class];
     lines.push(estimate::describe_estimate(&estimate, ""));
     lines.extend(messages.into_iter().take(DETAILS_LISTED_MAX + 1));
     lines.retain(|line| !line.is_empty());

@@ -112,6 +112,7 @@ pub(super) fn postgres_arguments(binds: Vec<BindValue>) -> Result<PgArguments, s
     Ok(arguments)
 }
 
-fn without_nul(text: String) -> String {
+/// Returns a text that PostgreSQL can store.
+pub(super) fn without_nul(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }

@@ -13,6 +13,7 @@ use sqlx_postgres::{PgArguments, PgConnection, PgRow, Postgres};
 use sqlx_sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
 
 use crate::ledger::store::bind_value::{BindValue, postgres_arguments, sqlite_arguments};
+use crate::ledger::store::copy_in::copy_rows;
 use crate::ledger::store::server_readers::{ServerReaders, is_temporary};
 use crate::ledger::store::statement::{SqlDialect, Statement};
 
@@ -239,7 +240,7 @@ impl StoreConnection {
     }
 
     /// Inserts rows with one statement: `into` names the table and its columns, `binds` holds the
-    /// values of row after row. Statements that are `repeated` with as many rows stay prepared.
+    /// values of row after row. In a file, statements that are `repeated` with as many rows stay prepared.
     pub(in crate::ledger) async fn insert_rows(
         &mut self,
         into: &str,
@@ -255,17 +256,7 @@ impl StoreConnection {
                 let query = sqlx::query_with(AssertSqlSafe(text), sqlite_arguments(binds)?);
                 query.persistent(repeated).execute(db).await.map(drop)
             }
-            OpenSession::Postgres(db) => {
-                let row = |first: usize| {
-                    let values: Vec<_> =
-                        (first..first + columns).map(|value| format!("${value}")).collect();
-                    format!("({})", values.join(","))
-                };
-                let rows: Vec<_> = (0..rows).map(|index| row(index * columns + 1)).collect();
-                let text = format!("insert into {into} values {}", rows.join(","));
-                let query = sqlx::query_with(AssertSqlSafe(text), postgres_arguments(binds)?);
-                query.persistent(repeated).execute(db).await.map(drop)
-            }
+            OpenSession::Postgres(db) => copy_rows(db, into, columns, binds).await,
         }
     }
 

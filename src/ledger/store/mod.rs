@@ -6,6 +6,7 @@ pub(super) mod bind_value;
 pub(super) mod check;
 pub(super) mod column_values;
 pub(super) mod connection;
+mod copy_in;
 pub(super) mod decode_column;
 pub(super) mod file_guard;
 pub(super) mod file_lock;

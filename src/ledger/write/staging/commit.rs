@@ -179,8 +179,11 @@ static LOCK_JOB_IDS: Statement = Statement::new(
     select pg_advisory_xact_lock(hashtextextended('callsheet jobs ' || current_schema(), 0))",
 );
 
-static ANALYZE: Statement =
-    Statement::new("-- ledger::server, statistics\n    analyze job, version, submission");
+/// Only the columns by which rows are looked up: cells and payloads are large, and no query compares them.
+static ANALYZE: Statement = Statement::new(
+    "-- ledger::server, statistics
+    analyze job, version (job_id, version, payload_hash, done_at), submission",
+);
 
 static NEXT_JOB_ID: Statement = Statement::new(
     "-- ledger::commit_plan, first id of the new jobs

@@ -110,11 +110,13 @@ static COUNT_REMOVED: Statement = Statement::new(
 static CHANGED_ROWS: Statement = Statement::new(
     "-- ledger::changed_rows
     select s.key, s.row_number, v.cells as before, l.headings, s.cells as after,
-           v.template_hash <> $1 as template_changed, s.paid_again as is_paid_again
+           v.template_hash <> $1 as template_changed, s.paid_again as is_paid_again,
+           s.selected as is_selected
     from staged s join job j on j.id = s.job_id
     join version v on v.job_id = j.id and v.version = j.wanted_version
     join layout l on l.id = v.layout_id
-    where s.row_change = 'changed' order by s.paid_again desc, s.position limit $2",
+    where s.row_change = 'changed'
+    order by s.selected desc, s.paid_again desc, s.position limit $2",
 );
 
 static FILE_NAMES: Statement = Statement::new(

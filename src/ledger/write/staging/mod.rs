@@ -248,6 +248,8 @@ pub struct ChangedRow {
     pub template_changed: bool,
     /// Whether the planned video is paid for, and the changed one is still to be rendered.
     pub is_paid_again: bool,
+    /// Whether the user selected it, as all rows without a selection are.
+    pub is_selected: bool,
 }
 
 /// A sheet on its way into the ledger.
