@@ -16,7 +16,7 @@ use super::vendor_profile::{
     ProjectNameHandling, SECTION, SecondExportEffect, VendorProfile,
 };
 use super::{Batch, parse, redact, toml_error};
-use crate::text::format_exact_duration;
+use crate::text::{describe_io_error, format_exact_duration};
 
 /// Returns `batch` with the values of its measured file.
 ///
@@ -40,7 +40,10 @@ pub(super) fn merge_measured_file(path: &Path, batch: Batch) -> Result<Batch, Ba
     let text = fs::read_to_string(&measured_path).map_err(|error| {
         let help = "its path is relative to the batch file; `callsheet check BATCH --probe` writes \
                     one";
-        problems(format!("names `{file}`, which cannot be read ({})", error.kind()), help)
+        problems(
+            format!("names `{file}`, which cannot be read ({})", describe_io_error(error.kind())),
+            help,
+        )
     })?;
     check_measured_file(&measured_path, &text)?;
     let source = format!("{}\n\n# `{file}`, as it was when this was read:\n{text}", batch.source);

@@ -14,7 +14,10 @@ use super::SkipSetting;
 use super::duration::parse_duration_text;
 use super::rate::Rate;
 use super::reader::SettingProblem;
-use crate::text::nearest_name;
+use crate::text::{nearest_name, truncate};
+
+/// Characters of a wrong value in a message.
+const GIVEN_CHARS_MAX: usize = 40;
 
 /// Parses a text that is not blank.
 pub(super) fn parse_text(value: &DeValue<'_>) -> Result<String, SettingProblem> {
@@ -119,7 +122,8 @@ pub(super) fn parse_choice<T: Clone>(
         if let Some((_, choice)) = choices.iter().find(|(text, _)| text == given) {
             return Ok(choice.clone());
         }
-        let problem = SettingProblem::new("is not one of the possible values");
+        let problem =
+            SettingProblem::new(format!("cannot be \"{}\"", truncate(given, GIVEN_CHARS_MAX)));
         Err(match nearest_name(given, texts()) {
             Some(near) => {
                 problem.with_help(format!("did you mean \"{near}\"? One of {}", listed()))

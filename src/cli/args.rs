@@ -163,7 +163,7 @@ impl GlobalArgs {
 pub(crate) struct BatchRef {
     /// Batch name or file
     pub(crate) batch: String,
-    /// The batch of the rehearsals, not of the real runs
+    /// The rehearsed batch, not the real one
     #[arg(long)]
     pub(crate) sandbox: bool,
 }
@@ -234,7 +234,13 @@ impl BatchRef {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ReasonArgs {
     /// Reason, for the audit trail
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        alias = "reason",
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub(crate) because: String,
 }
 
@@ -249,7 +255,7 @@ pub(crate) struct TrustArgs {
 /// `--new-ledger` and `--new-file`: confirmations that `--yes` does not give.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct MatchArgs {
-    /// Accept another ledger than before (may pay again)
+    /// Accept a different ledger (a run may pay again)
     #[arg(long)]
     new_ledger: bool,
     /// Confirm another batch file for the batch

@@ -53,6 +53,6 @@ pub fn sheet_hash(batch: &Batch) -> Result<String, PlanError> {
     hash().map_err(|error| PlanError::File {
         what: "the sheet",
         path: batch.sheet.clone(),
-        why: error.kind().to_string(),
+        why: crate::text::describe_io_error(error.kind()),
     })
 }

@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_condition_on_a_missing_column_suggests_the_nearest() {
-        insta::assert_snapshot!(selected(&["langauge=ko"]), @"--where langauge=ko: there is no column `langauge`; the nearest: `Language`");
+        insta::assert_snapshot!(selected(&["langauge=ko"]), @"--where langauge=ko: there is no column `langauge`; did you mean `Language`?");
         insta::assert_snapshot!(selected(&["price=1"]), @"--where price=1: there is no column `price`; the columns are: `Sku`, `Language`, `Head line`");
         assert_eq!("=x".parse::<RowCondition>(), Err(InvalidCondition));
         assert_eq!("!=x".parse::<RowCondition>(), Err(InvalidCondition));

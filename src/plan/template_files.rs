@@ -84,7 +84,7 @@ fn wrapped_project_problem(path: &Path) -> TemplateProblem {
     let output = path.with_file_name(format!("{stem}.json.hbs"));
     TemplateProblem::in_template(
         origin,
-        "this is a response of AI Studios that contains a project, not a template",
+        "this is a response from AI Studios that contains a project, not a template",
     )
     .with_help(format!(
         "turn it into a template: callsheet pull {} -o {}\n  and set `template` in the batch file \

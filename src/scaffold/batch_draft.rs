@@ -77,7 +77,7 @@ impl BatchDraft {
             );
         }
         let Some(skip) = &self.skip else { return };
-        text.push_str("# rows that are left out\n");
+        text.push_str("# rows to skip\n");
         let column = toml_string(&skip.column);
         let _ = match &skip.values[..] {
             [] => writeln!(text, "skip = {column}"),
@@ -127,7 +127,7 @@ impl BatchDraft {
     fn write_variants(&self, text: &mut String) {
         for (number, variant) in self.variants.iter().enumerate() {
             text.push_str(if number == 0 {
-                "\n# a video of each row per language; `values` may also have an avatar of its own:\n\
+                "\n# one video per row and language; `values` may also choose its avatar:\n\
                  # values = { language = \"…\", model = \"…\", cloth = \"…\" }\n[[variants]]\n"
             } else {
                 "\n[[variants]]\n"

@@ -144,8 +144,8 @@ pub(super) fn missing_column_help(
     near.dedup();
     near.truncate(SUGGESTIONS_MAX);
     if !near.is_empty() {
-        let way_out = way_out.map(|way| format!("; {way}")).unwrap_or_default();
-        return format!("the nearest: {}{way_out}", in_backticks(&near));
+        let way_out = way_out.map(|way| format!(" Or {way}")).unwrap_or_default();
+        return format!("did you mean {}?{way_out}", in_backticks(&near));
     }
     let named = headings.iter().filter(|heading| !heading.is_empty());
     let listed: Vec<&str> = named.map(String::as_str).take(LISTED_MAX).collect();

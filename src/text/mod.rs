@@ -13,6 +13,7 @@ mod formula;
 #[cfg(test)]
 pub(crate) mod fuzz;
 mod invisible;
+mod io_error;
 #[cfg(all(test, unix))]
 pub(crate) mod little_memory;
 mod number;
@@ -32,6 +33,7 @@ pub(crate) use duration::{format_duration, format_exact_duration};
 pub(crate) use escape::{escape_json_for_html, escape_json_for_terminal, escape_mrkdwn};
 pub(crate) use formula::{escape_formula, unescape_formula};
 pub(crate) use invisible::{is_blank_text, is_invisible_mark, is_visible, trim_invisible};
+pub(crate) use io_error::describe_io_error;
 pub(crate) use number::{format_credits, format_number};
 pub(crate) use plural::pluralize;
 pub(crate) use shell_quote::shell_quote;

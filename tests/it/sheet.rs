@@ -247,19 +247,19 @@ fn all_heading_problems_are_reported_at_once() {
     row 1, column F `Script`: column B has this heading too
       help: rename one of the two, or delete it
     row 1: there is no column `Skript`, which the batch file names for `script`
-      help: the nearest: `Script`
+      help: did you mean `Script`?
     row 1, column E `Heading`: `columns` gives this column to both `name` and `title`
       help: keep one of the two in the batch file
     row 1, column H `Note`: `columns` gives the name `Note` to another column as well
       help: rename this column, or change `columns`
     row 1: there is no column `headline`, which the template needs: `{{headline}}`
-      help: the nearest: `Heading`; rename it, or set `columns = { headline = "…" }`
+      help: did you mean `Heading`? Or rename it, or set `columns = { headline = "…" }`
     row 1: there is no column `Voice`, which the template needs: `{{Voice}}`
       help: the columns are: `SKU`, `Script`, `Heading`, `Script`, `Text`, `Note`, `video` …
     row 1: there is no column `lang`, which `key` names
       help: the columns are: `SKU`, `Script`, `Heading`, `Script`, `Text`, `Note`, `video` …
     row 1: there is no column `vidoe`, which `group_by` names
-      help: the nearest: `video`; change `group_by`
+      help: did you mean `video`? Or change `group_by`
     "#);
 }
 
@@ -305,7 +305,7 @@ fn ambiguous_headings_are_reported() {
     let twice = SheetOptions { required: &["script", "SCRIPT"], ..NO_OPTIONS };
     insta::assert_snapshot!(describe_sheet("Script,id\n1,2\n", &twice), @r#"
     row 1: there is no column `SCRIPT`, which the template needs: `{{SCRIPT}}`
-      help: the nearest: `Script`; rename it, or set `columns = { SCRIPT = "…" }`
+      help: did you mean `Script`? Or rename it, or set `columns = { SCRIPT = "…" }`
     "#);
 }
 
@@ -348,7 +348,7 @@ fn marked_rows_are_skipped_in_their_position() {
     let ask = SheetOptions { skip: Some(("State", &[])), ..KEY_ID };
     insta::assert_snapshot!(describe_sheet(text, &ask), @"
     row 1: there is no column `State`, which `skip` names
-      help: the nearest: `Status`; change `skip`
+      help: did you mean `Status`? Or change `skip`
     ");
 }
 
@@ -581,7 +581,7 @@ fn numbered_columns_make_a_list() {
     assert_eq!(columns("sku,script,script_1,script_2,x"), Vec::<usize>::new());
     insta::assert_snapshot!(describe_sheet("sku,scrpt_1,scrpt_2\n1,2,3\n", &ask), @"
     row 1: there is no column `script`, which the template needs: `{{script}}`
-      help: the nearest: `scrpt_1`, `scrpt_2`; call them `script_1`, `script_2` …
+      help: did you mean `scrpt_1`, `scrpt_2`? Or call them `script_1`, `script_2` …
     ");
 }
 

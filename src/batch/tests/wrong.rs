@@ -52,7 +52,7 @@ settle_after = "0s"
       in_flight = 3
       ^^^^^^^^^
       help: `in_flight` belongs under `[limits]`
-    jobs/launch.toml:8:10: `region` is not one of the possible values
+    jobs/launch.toml:8:10: `region` cannot be "chnia"
       region = "chnia"
                ^^^^^^^
       help: did you mean "china"? One of "global", "china"
@@ -63,7 +63,7 @@ settle_after = "0s"
       base_url = "http://studio.example"
                  ^^^^^^^^^^^^^^^^^^^^^^^
       help: remove one of the two
-    jobs/launch.toml:10:11: `request` is not one of the possible values
+    jobs/launch.toml:10:11: `request` cannot be "simple-vidoe"
       request = "simple-vidoe"
                 ^^^^^^^^^^^^^^
       help: did you mean "simple-video"? One of "project", "simple-video", "simple-custom", "edit-project", "template", "scripts-to-video", "topic-to-video", "url-to-video"

@@ -55,7 +55,7 @@ pub(crate) struct TemplatesArgs {
 
 #[derive(Debug, Args)]
 struct CatalogArgs {
-    /// Batch file of the account [default: from the environment]
+    /// Batch file whose account is used [default: your login]
     batch: Option<PathBuf>,
     /// Show the cached list; send no request
     #[arg(long)]
@@ -188,7 +188,7 @@ impl RetrievedCatalog {
             printer.print_result(&self.table().render());
         }
         let noun = match self.kind.as_str() {
-            "models" => "avatar",
+            "models" => "model",
             kind => kind.trim_end_matches('s'),
         };
         let count = pluralize(self.items.len() as u64, noun);

@@ -90,9 +90,9 @@ fn print_json_fields(command: &[String], printer: &Printer) -> ExitReason {
 fn template_help_text() -> String {
     let mut text = String::from(
         "SCENE TEMPLATES\n\
-         A scene template is the JSON of an AI Studios project with a tag for each cell of a row. \
-         The language is a strict Handlebars. Create a project in the editor, copy its JSON and \
-         insert tags.\n\n\
+         A scene template is the JSON of an AI Studios project with a placeholder for \
+         each cell of a row. The language is a strict form of Handlebars. Create a project in the \
+         editor, then make a template of it with `callsheet pull`.\n\n\
          COLUMNS\n\
          \x20 \"{{script}}\"          a cell, inside quotes; its value is always text\n\
          \x20 \"{{[Script (EN)]}}\"   a column whose name has spaces or parentheses\n\

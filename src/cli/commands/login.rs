@@ -36,7 +36,7 @@ pub(crate) struct LoginArgs {
     #[arg(long, value_name = "REGION", value_parser = ["global", CHINA])]
     #[arg(hide_possible_values = true)]
     region: Option<String>,
-    /// Address of the account, instead of a region
+    /// AI Studios host, instead of a region
     #[arg(long, value_name = "URL", requires = "profile", conflicts_with = "region")]
     base_url: Option<String>,
 }
@@ -50,8 +50,8 @@ pub(crate) async fn run(args: LoginArgs, printer: &Printer) -> ExitReason {
 
 async fn execute(args: &LoginArgs, printer: &Printer) -> Result<ExitReason, CommandError> {
     if !prompt::has_terminal() {
-        let message = "callsheet login asks questions: run it in a terminal. Without a profile, no \
-                       login is needed where AISTUDIOS_APP_ID and AISTUDIOS_USER_KEY are set";
+        let message = "callsheet login asks questions: run it in a terminal. Batches without `profile` \
+                       need no login if AISTUDIOS_APP_ID and AISTUDIOS_USER_KEY are set";
         return Err(CommandError::usage(message));
     }
     let place = SavedPlace::new(args)?;

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::cli::output::printer::Printer;
 use crate::session::exit_code::ExitReason;
+use crate::text::describe_io_error;
 
 /// Write the manual pages
 #[derive(Debug, Args)]
@@ -28,7 +29,10 @@ pub(crate) fn run(args: &ManArgs, command: clap::Command, printer: &Printer) -> 
         }
         Err(error) => {
             let folder = args.folder.display();
-            printer.error(&format!("cannot write to `{folder}` ({})", error.kind()));
+            printer.error(&format!(
+                "cannot write to `{folder}` ({})",
+                describe_io_error(error.kind())
+            ));
             ExitReason::Unexpected
         }
     }

@@ -33,9 +33,9 @@ use crate::text::{pluralize, strip_control};
 /// Show what a run would do; spends nothing
 #[derive(Debug, Args)]
 #[command(after_help = "\
-With credentials, the models, clothes, workspaces and templates that the batch
-names are compared with the account's (free, at most once a day). No command of
-the batch file is run; --ask lets `user_key_command` run for this comparison.
+With credentials, the batch's models, clothes, workspaces and templates are
+compared with the account's (free, at most once a day). No command of the batch
+file is run; --ask lets `user_key_command` run for this comparison.
 
 Examples:
   callsheet plan jobs/spring.toml
@@ -59,7 +59,7 @@ pub(crate) struct PlanArgs {
     /// Let the page load pictures from the web
     #[arg(long, requires = "html")]
     pictures: bool,
-    /// First check that all pictures and videos exist
+    /// Also check that all pictures and videos exist
     #[arg(long)]
     check_media: bool,
     /// Use the account's cached lists; send no request
@@ -174,9 +174,9 @@ fn print_next_step(
         return;
     }
     let (options, effect) = match rehearsal {
-        RehearsalState::Rehearsing => ("", "tries it out (free)"),
+        RehearsalState::Rehearsing => ("", "rehearses it (free)"),
         RehearsalState::NotRehearsed => {
-            (" --sandbox", "tries it out (free); without --sandbox, a run is paid for")
+            (" --sandbox", "rehearses it (free); without --sandbox, a run is paid for")
         }
         RehearsalState::Rehearsed => (" --limit 3", "renders three videos"),
     };

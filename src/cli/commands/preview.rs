@@ -204,7 +204,7 @@ fn print_others(keys: Vec<String>, args: &PreviewArgs, printer: &Printer) {
     let file = shell_quote(&file.display().to_string()).into_owned();
     let named: Vec<_> = keys.iter().map(|key| display_key(key)).collect();
     printer.status(&format!(
-        "Also of this row: {}\nNext: callsheet preview {file} --key {}",
+        "Also from this row: {}\nNext: callsheet preview {file} --key {}",
         named.join(", "),
         shell_quote(first)
     ));

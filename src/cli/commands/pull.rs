@@ -18,7 +18,7 @@ use crate::session::account::credentials::CredentialQuery;
 use crate::session::account::target::{self, RunTarget};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::text::truncate;
+use crate::text::{describe_io_error, truncate};
 
 /// Characters of a text in the list of tags.
 const ORIGINAL_CHARS: usize = 48;
@@ -39,7 +39,7 @@ pub(crate) struct PullArgs {
     /// Template to write
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
-    /// Batch file of the account [default: from the environment]
+    /// Batch file whose account is used [default: your login]
     #[arg(long, value_name = "FILE")]
     batch: Option<PathBuf>,
 }
@@ -59,7 +59,10 @@ async fn execute(args: &PullArgs, printer: &Printer) -> Result<ExitReason, Comma
     let file = Path::new(&args.project);
     let made = if file.is_file() {
         let text = std::fs::read_to_string(file).map_err(|error| {
-            CommandError::new(ExitReason::Input, format!("`{}`: {}", file.display(), error.kind()))
+            CommandError::new(
+                ExitReason::Input,
+                format!("`{}`: {}", file.display(), describe_io_error(error.kind())),
+            )
         })?;
         ProjectTemplate::from_text(&text)
     } else {

@@ -27,7 +27,7 @@ use crate::text::{display_key, pluralize, strip_control};
 #[command(after_help = "\
 After you change `file` in the batch file, videos that are downloaded from then
 on get the new names. This command renames the finished ones, too (free), and
-writes results.csv and report.html again. No file is overwritten.
+writes results.csv and report.html again. No video is overwritten.
 JSON fields: callsheet help json rename
 
 Example:
@@ -36,7 +36,7 @@ pub(crate) struct RenameArgs {
     /// Batch name or file
     #[arg(value_parser = batch_file_parser())]
     batch: PathBuf,
-    /// The batch of the rehearsals, not of the real runs
+    /// The rehearsed batch, not the real one
     #[arg(long)]
     sandbox: bool,
     /// Do not ask

@@ -25,7 +25,7 @@ use crate::text::strip_control;
 /// Export the results of a batch
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Reads only the ledger, also during a run.
+Reads only the ledger; works during a run.
 
 csv: like results.csv in the output folder; safe to open in a spreadsheet.
 json: the rows with all cells (fields: callsheet help json report).

@@ -27,8 +27,8 @@ use crate::text::{display_key, strip_control};
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("verdict"))]
 #[command(after_help = "\
-AI Studios is checked first, and what it shows decides. Without an option you
-are asked what the check leaves open.
+AI Studios is checked first; clear evidence overrides your option. Without one,
+you are asked what remains open.
 `callsheet show BATCH KEY` shows the tag to search for in your account.
 
 Examples:
@@ -118,7 +118,7 @@ async fn resolve_job(
     } else {
         let state = state.map_or("", JobState::label);
         let (key, message) = (display_key(&key), strip_control(&decided.message));
-        printer.print_result(&format!("{key}: {state}: {message}"));
+        printer.print_sentences(&format!("{key}: {state}: {message}"));
         let commands = args.batch_ref.read_command_hints(global, ledger, stored).await?;
         print_next(batch, &commands.continue_command(), printer);
     }

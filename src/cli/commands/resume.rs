@@ -39,7 +39,7 @@ pub(crate) struct ResumeArgs {
     /// End without waiting for uncertain videos
     #[arg(long)]
     no_wait: bool,
-    /// Like --limit, instead of `max_videos`
+    /// Override the batch's `max_videos`
     #[arg(long, value_name = "N", value_parser = parse_number::<u32>)]
     max_videos: Option<u32>,
     /// Receive webhooks in this run, as in `[webhook]`
@@ -51,7 +51,7 @@ pub(crate) struct ResumeArgs {
     base_url: Option<String>,
     #[command(flatten)]
     trust: TrustArgs,
-    /// Simulated seconds per second of a rehearsal
+    /// Simulated seconds per second, in a rehearsal
     #[arg(long, value_name = "N", requires = "sandbox", default_value_t = REHEARSAL_SPEED)]
     speed: f64,
 }

@@ -72,8 +72,8 @@ impl RetryableState {
 /// Cancel videos not yet submitted
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A render in progress cannot be cancelled: AI Studios has no request for it, and
-bills it. Cancel shows how many there are, and how many uncertain videos, which
+A render in progress cannot be cancelled: AI Studios offers no way to, and bills
+it. Cancel shows how many there are, and how many uncertain videos, which
 may be paid for.")]
 pub(crate) struct CancelArgs {
     #[command(flatten)]
@@ -191,7 +191,7 @@ fn describe_retry(totals: TargetTotals, credits: f64) -> String {
         parts.push(format!("{videos} to check, then to render and pay again if not finished"));
     }
     if submissions > 0 {
-        parts.push(format!("at most about {}", format_credits(credits)));
+        parts.push(format!("up to about {}", format_credits(credits)));
     }
     parts.join("; ")
 }
@@ -314,7 +314,7 @@ impl PaidVideos {
             let videos = pluralize(uncertain, "uncertain video");
             let status = commands.status_command();
             sentences.push(format!(
-                "{videos} cannot be cancelled: possibly already paid for (see `{status}`)"
+                "{videos} not cancelled: may already be paid for. To decide:\n    {status}"
             ));
         }
         sentences

@@ -56,7 +56,7 @@ pub(crate) struct ReviewArgs {
     #[arg(long, value_name = "KEY", num_args = 1..)]
     withdraw: Vec<String>,
     /// Why, for --reject and --changes
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, alias = "because", value_name = "TEXT")]
     reason: Option<String>,
     /// List the videos and their verdicts (default)
     #[arg(long)]

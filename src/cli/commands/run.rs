@@ -36,7 +36,7 @@ Examples:
   callsheet run jobs/spring.toml --limit 3          render three
   callsheet run jobs/*.toml --yes                   several batches, unattended")]
 pub(crate) struct RunArgs {
-    /// Batch files or names (rates are shared per account)
+    /// Batch files or names (they run side by side)
     #[arg(value_name = "BATCH", required = true, value_parser = batch_file_parser())]
     batches: Vec<PathBuf>,
     /// Rehearse (free): simulated AI Studios, no account
@@ -75,7 +75,7 @@ pub(crate) struct RunArgs {
     /// End without waiting for uncertain videos
     #[arg(long)]
     no_wait: bool,
-    /// Like --limit, instead of `max_videos`
+    /// Override the batch's `max_videos`
     #[arg(long, value_name = "N", value_parser = parse_number::<u32>)]
     max_videos: Option<u32>,
     /// First check that all pictures and videos exist

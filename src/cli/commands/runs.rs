@@ -40,7 +40,7 @@ Example:
 pub(crate) struct RunsArgs {
     /// Only runs of this batch (name or file)
     batch: Option<String>,
-    /// The runs of the rehearsals, not the real ones
+    /// Rehearsals, not real runs
     #[arg(long)]
     sandbox: bool,
     /// At most N runs and requests, the latest first
@@ -99,7 +99,7 @@ async fn execute(
 
 fn runs_table(runs: &[(RunWithBatch, RunStatus)]) -> String {
     let mut table =
-        TextTable::new(&["run#", "batch", "began", "lasted", "requests#", "exit#", "ending"]);
+        TextTable::new(&["run#", "batch", "began", "lasted", "sent#", "exit#", "ending"]);
     for (entry, status) in runs {
         let stop = entry.run.stop();
         let (began, heartbeat) = (entry.run.started_at, entry.run.heartbeat_at);

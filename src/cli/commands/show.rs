@@ -128,7 +128,7 @@ async fn print_job(
         now,
         is_live: lock_holder(ledger, &stored.name).await.is_some(),
     };
-    printer.print_result(&page.render(stored, commands));
+    printer.print_sentences(&page.render(stored, commands));
     Ok(())
 }
 
@@ -200,9 +200,17 @@ impl JobPage<'_> {
             false => payment_line(&history.submissions),
         }];
         if let Some(reason) = AttentionReason::from_row(&history.job) {
-            lines.push(reason.describe().to_owned());
+            lines.push(match reason {
+                // The first line says the rest.
+                AttentionReason::Uncertain => "not sent again until that is known".to_owned(),
+                AttentionReason::Stalled
+                | AttentionReason::Failed(_)
+                | AttentionReason::Cancelled
+                | AttentionReason::Invalid => reason.describe().to_owned(),
+            });
         }
         if let Some(message) = &job.message {
+            let message = message.strip_prefix(REFUSED_PREFIX).unwrap_or(message);
             lines.push(format!("message: {}", safe_excerpt(message)));
         }
         if job.generating {
@@ -336,7 +344,8 @@ fn submission_lines(submission: &SubmissionRow, is_rehearsal: bool) -> Vec<Strin
         };
         times.push(format!("{end} {}", format_elapsed(submission.begun_at, at)));
     }
-    let mut details = vec![format!("tag [cs:{}] at the end of its name", submission.tag)];
+    let tag = format!("tag [cs:{}], ends the project's name", submission.tag);
+    let mut details = Vec::new();
     if let Some(id) = &submission.project_id {
         details.push(format!("project {}", strip_control(id)));
     }
@@ -368,6 +377,7 @@ fn submission_lines(submission: &SubmissionRow, is_rehearsal: bool) -> Vec<Strin
             submission.way,
             submission.outcome
         ),
+        format!("   {tag}"),
         format!("   {}", details.join(", ")),
         format!("   {}", times.join(", ")),
     ]

@@ -191,7 +191,7 @@ pub(crate) fn action_line(plan: &Plan, batch: &Batch) -> String {
     match plan.is_clean() {
         true => estimate,
         false if plan.counts.invalid_rows == 0 || plan.problems.has_unskippable() => stops,
-        false => format!("{stops}\nwith --skip-invalid, it leaves out {invalid}:\n  {estimate}"),
+        false => format!("{stops}\nwith --skip-invalid, it skips {invalid}:\n  {estimate}"),
     }
 }
 

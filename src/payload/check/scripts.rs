@@ -192,7 +192,7 @@ fn check_script(
 
 const EMPTY_SCRIPT: &str = "the script is empty";
 const EMPTY_SCRIPT_HELP: &str =
-    "fill in the cell; in the template, `\"isDelete\": true` leaves an avatar out of the video";
+    "fill in the cell, or set `\"isDelete\": true` for this avatar in the template";
 
 fn check_script_text(
     text: Option<&JsonView<'_>>,

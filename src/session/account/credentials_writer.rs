@@ -5,6 +5,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::text::describe_io_error;
 use toml_edit::{DocumentMut, Item, Table, TableLike, Value, value};
 
 /// The reason why the credentials file cannot be changed.
@@ -14,7 +15,7 @@ pub(crate) enum CredentialsWriteError {
     Invalid { path: PathBuf },
     #[error("the credentials file `{}` has `{profile}`, which is not a table: choose another name", path.display())]
     NotTable { path: PathBuf, profile: String },
-    #[error("the credentials file `{}` cannot be {action} ({kind})", path.display())]
+    #[error("the credentials file `{}` cannot be {action} ({})", path.display(), describe_io_error(*kind))]
     Io { path: PathBuf, action: &'static str, kind: io::ErrorKind },
 }
 

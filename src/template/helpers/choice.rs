@@ -29,7 +29,7 @@ pub(crate) const UNLESS: HelperDoc = HelperDoc {
 pub(crate) const EACH: HelperDoc = HelperDoc {
     name: "each",
     usage: "{{#each rows}} … {{/each}}",
-    purpose: "repeats a part for every row of a group, whose names hold inside, or for every item of \
+    purpose: "repeats a part for every row of a group (inside, names are its columns), or for every item of \
               a list, which is `this` inside",
     example: "{{#each rows}}{\"sceneIdx\": {{@index}}, …}{{#unless @last}},{{/unless}}{{/each}}",
     arity: (1, 1),
@@ -84,7 +84,7 @@ pub(crate) const AND: HelperDoc = HelperDoc {
 pub(crate) const OR: HelperDoc = HelperDoc {
     name: "or",
     usage: "{{#if (or column column)}}",
-    purpose: "holds when one is not empty",
+    purpose: "holds when at least one is not empty",
     example: "{{#if (or headline price)}} … {{/if}}",
     arity: (1, usize::MAX),
     output: TagOutput::Scalar,

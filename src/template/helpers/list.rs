@@ -12,7 +12,7 @@ use crate::template::sentences;
 pub(crate) const SENTENCES: HelperDoc = HelperDoc {
     name: "sentences",
     usage: "{{#each (sentences column 300)}} … {{this}} … {{/each}}",
-    purpose: "parts a long script at sentence ends into pieces of at most so many characters; \
+    purpose: "splits a long script at sentence ends into pieces of at most that many characters; \
               without a number, into single sentences",
     example: "{{#each (sentences script 300)}}{\"org\": \"{{this}}\"}{{#unless @last}},{{/unless}}{{/each}}",
     arity: (1, 2),

@@ -20,7 +20,7 @@ pub(crate) const MONEY: HelperDoc = HelperDoc {
     name: "money",
     usage: "{{money column \"EUR\" language}}",
     purpose: "writes a price as readers of the language expect it; a currency in the cell itself \
-              counts more than the one given, and a cell that is no price stays as it is",
+              overrides the one given; a cell that is not a price is unchanged",
     example: "{{money price \"EUR\" \"de\"}} gives 1.299,00 € for 1299 and 12,90 $ for $12.90",
     arity: (3, 3),
     output: TagOutput::Text,

@@ -34,7 +34,7 @@ pub(crate) const LOWER: HelperDoc = HelperDoc {
 pub(crate) const TRUNCATE: HelperDoc = HelperDoc {
     name: "truncate",
     usage: "{{truncate column 40}}",
-    purpose: "cuts the text to so many characters as a reader counts them, the … included",
+    purpose: "cuts the text to that many characters, … included",
     example: "{{truncate headline 8}} gives Spring…",
     arity: (2, 2),
     output: TagOutput::Text,

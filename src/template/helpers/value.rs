@@ -23,7 +23,7 @@ pub(crate) const JSON: HelperDoc = HelperDoc {
 pub(crate) const NUMBER: HelperDoc = HelperDoc {
     name: "number",
     usage: "{{number column}}",
-    purpose: "writes a cell as a JSON number and refuses a cell that is none",
+    purpose: "writes a cell as a JSON number and refuses any other cell",
     example: "\"fontSize\": {{number size}} gives \"fontSize\": 72",
     arity: (1, 1),
     output: TagOutput::Scalar,

@@ -127,7 +127,7 @@ async fn the_longest_text_is_what_the_presenter_says_and_a_key_with_gaps_is_name
                    instead\n";
     assert!(guessed.stderr.contains(warning), "{guessed:?}");
     assert!(created.stderr.contains("script: column VO copy\n"), "{created:?}");
-    assert!(created.stderr.contains("Left out: rows whose Go? is no\n"), "{created:?}");
+    assert!(created.stderr.contains("Skipped: rows whose Go? is no\n"), "{created:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

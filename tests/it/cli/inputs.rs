@@ -138,7 +138,7 @@ async fn an_invalid_template_is_shown_with_its_line_and_a_caret() {
     office.write("t.json.hbs", &template);
     insta::assert_snapshot!(refusal_message(&office), @r#"
     error: row 1: there is no column `skript`, which the template needs: `{{skript}}`
-      help: the nearest: `script`; rename it, or set `columns = { skript = "…" }`
+      help: did you mean `script`? Or rename it, or set `columns = { skript = "…" }`
     1 problem in the sheet `s.csv`. Nothing was spent
     "#);
 

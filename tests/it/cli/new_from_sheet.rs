@@ -33,18 +33,17 @@ async fn sheet_of_a_campaign_becomes_a_batch_that_plans_and_runs_without_an_edit
     let created = run_new(&office, &args);
     assert_eq!(created.code, Some(0), "{created:?}");
     insta::assert_snapshot!(created.stderr, @r"
-    Sheet: headings in row 2, 4 rows
+    Sheet: 4 rows, headings in row 2
     Key, which identifies a row: Product No.
     headline: column Product
     sku: column Product No.
     Language en: Script EN
     Language de: Script DE
-    Left out: rows whose Status is On hold
+    Skipped: rows whose Status is On hold
     Unused columns: Price, Launch date, Owner
     Created templates/presenter.json.hbs
     Created jobs/spring-campaign.toml (the batch file; edit it to change these choices)
     Next:
-          shows what will be made (free)
     ");
     assert_eq!(created.stdout, "callsheet plan jobs/spring-campaign.toml\n");
     insta::assert_snapshot!("batch-file", read(&office, "jobs/spring-campaign.toml"));

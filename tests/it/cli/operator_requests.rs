@@ -70,7 +70,7 @@ async fn retry_and_cancel_work_while_a_run_is_live() {
     let retried =
         office.run(&["retry", "promo", "--cause", "refused", "--yes", "--because", "fixed there"]);
     assert_eq!(retried.code, Some(0), "{retried:?}");
-    let words = "Queued: 1 video to render (not paid before); at most about 1 credit\n";
+    let words = "Queued: 1 video to render (not paid before); up to about 1 credit\n";
     assert_eq!(retried.stdout, words, "{retried:?}");
     assert!(retried.stderr.contains("live run ("), "{retried:?}");
     let cancelled = office.run(&["cancel", "promo", "k007", "k008", "--yes", "--json"]);

@@ -178,13 +178,13 @@ async fn every_suggested_command_names_the_ledger_and_the_file_in_use() {
     outputs.push(rehearse(&["--accept-changes"]));
     let printed: Vec<String> = outputs.iter().flat_map(printed_commands).collect();
     for command in &printed {
+        if command == "new --demo" {
+            continue;
+        }
         assert!(command.contains(" --sandbox"), "{command}");
         assert!(command.contains(" --ledger '../my ledger.db'"), "{command}");
         let is_about_file = ["plan ", "run ", "rename "].iter().any(|one| command.starts_with(one));
-        assert!(
-            !is_about_file || command.contains(" ../b.toml") || command.contains("NAME"),
-            "{command}"
-        );
+        assert!(!is_about_file || command.contains(" ../b.toml"), "{command}");
     }
     for name in ["plan", "run", "rename", "status", "retry", "pause", "unpause"] {
         let is_printed = printed.iter().any(|command| command.starts_with(name));

@@ -29,7 +29,6 @@ async fn a_row_filter_limits_a_run_and_the_next_run_does_the_rest() {
     assert_eq!(planned.code, Some(0), "{planned:?}");
     insta::assert_snapshot!(planned.stdout, @"
     promo: 2 of 5 videos selected: 2 to render
-    5 new
     1 s of speech; rendering takes 60 s to 10 min; about 2 credits
     ");
     let ended = office.run(&["run", "b.toml", "--where", "language=en"]);
@@ -94,7 +93,7 @@ async fn an_invalid_row_filter_is_reported_before_any_request() {
     }
     assert_eq!(office.sandbox.requests(), []);
     insta::assert_snapshot!(told.join("\n"), @"
-    error: --where langauge=ko: there is no column `langauge`; the nearest: `Language`
+    error: --where langauge=ko: there is no column `langauge`; did you mean `Language`?
 
     error: --where language: write it as COLUMN=VALUE or COLUMN!=VALUE, for example language=ko
 

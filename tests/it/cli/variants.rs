@@ -151,11 +151,11 @@ async fn problems_of_variants_are_reported_before_any_request() {
     fix the rows, or `file` in the batch file
     --
     error: there is no column `Script (JA)`, which the variant `ko` names
-      help: the nearest: `Script (EN)`, `Script_KO`
+      help: did you mean `Script (EN)`, `Script_KO`?
     1 problem in the sheet `s.csv`. Nothing was spent
     --
     error: row 3, column C `Script_KO`: the script is empty (template line 4) (variant `ko`)
-      help: fill in the cell; in the template, `"isDelete": true` leaves an avatar out of the video
+      help: fill in the cell, or set `"isDelete": true` for this avatar in the template
     1 problem in the sheet `s.csv`. Nothing was spent
     fix the rows, or run with --skip-invalid to skip them
     --

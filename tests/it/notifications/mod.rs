@@ -455,14 +455,14 @@ async fn secret_in_the_batch_file_is_rejected_and_not_shown() {
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert!(!format!("{ended:?}").contains("canary-"), "{}", ended.stderr);
     let said: Vec<&str> = ended.stderr.lines().filter(|line| line.contains('×')).collect();
-    insta::assert_snapshot!(said.join("\n"), @"
+    insta::assert_snapshot!(said.join("\n"), @r#"
     × `slack` is a secret, and a batch file is shared
     × `webhook_secret` is a secret, and a batch file is shared
     × `webhook` must not contain a user name or a password
     × `smtp_password` is a secret, and a batch file is shared
     × `timeout` must be a duration in quotes, not a whole number
-    × `when` is not one of the possible values
-    ");
+    × `when` cannot be "sometimes"
+    "#);
     // Secrets are redacted in invalid TOML as well.
     write_notify_settings(&office, "slack = https://hooks.example/canary-5");
     let ended = office.run(&["run", "b.toml"]);

@@ -40,7 +40,7 @@ use crate::session::exit_code::ExitReason;
 use crate::session::files::{output_dir, overwrite_guard};
 use crate::session::ledger_location;
 use crate::session::reports::batch_settings::EffectiveSetting;
-use crate::text::{format_duration, pluralize, strip_control};
+use crate::text::{describe_io_error, format_duration, pluralize, strip_control};
 
 /// Below this, writes to the ledger or to a video will soon fail.
 const FREE_BYTES_MIN: u64 = 200_000_000;
@@ -57,7 +57,7 @@ and says whether a run can start; -v also prints every setting with its source.
 Spends nothing without --probe-render.
 
 --probe makes and deletes one free draft, and writes the results to
-vendor-DATE.toml beside the batch file, for `[vendor] file`.
+vendor-DATE.toml beside the batch file; name it with `file` under `[vendor]`.
 
 Each line begins with ok, warn or fail. Exit code: 0 if nothing fails; 1 ledger
 or disk, 2 setting, 4 batch file, sheet or template, 5 AI Studios unavailable,
@@ -187,7 +187,8 @@ fn check_files(batch: &Batch) -> Vec<CheckFinding> {
             }
             Ok(_) => CheckFinding::ok(topic, shown),
             Err(error) => {
-                let message = format!("`{shown}` cannot be read ({})", error.kind());
+                let message =
+                    format!("`{shown}` cannot be read ({})", describe_io_error(error.kind()));
                 CheckFinding::fail(ExitReason::Input, topic, message)
                     .with_todo("paths are relative to the batch file")
             }
@@ -314,7 +315,8 @@ fn check_disk_space(topic: &'static str, folder: &Path) -> CheckFinding {
     let there = match output_dir::check_writable(folder) {
         Ok(there) => there,
         Err(error) => {
-            let message = format!("cannot create files in `{shown}` ({})", error.kind());
+            let message =
+                format!("cannot create files in `{shown}` ({})", describe_io_error(error.kind()));
             return CheckFinding::fail(ExitReason::Unexpected, topic, message)
                 .with_todo("give this user write permission");
         }
@@ -431,9 +433,9 @@ fn verdict(findings: &[CheckFinding]) -> StyledText {
     let warnings = count(|grade| grade == FindingGrade::Warn);
     let text = StyledText::default();
     match (problems, warnings) {
-        (0, 0) => text.with(MessageStyle::Good, "A run can start"),
+        (0, 0) => text.with(MessageStyle::Good, "A run can start, if its rows are valid"),
         (0, _) => text
-            .with(MessageStyle::Good, "A run can start")
+            .with(MessageStyle::Good, "A run can start, if its rows are valid")
             .plain("; ")
             .with(MessageStyle::Warning, pluralize(warnings, "warning")),
         (_, _) => text

@@ -16,13 +16,13 @@ use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::ledger_location;
 use crate::text::time_format::format_rfc3339;
-use crate::text::{escape_formula, escape_json_for_terminal};
+use crate::text::{describe_io_error, escape_formula, escape_json_for_terminal};
 
 /// Arguments of `callsheet ledger export`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-ndjson: one JSON object per line, whose field `table` names its table. csv: one
-file per table. Times are RFC 3339; video links have no signature.")]
+In ndjson, the field `table` names the table. Times are RFC 3339; the links of
+videos do not open, because they lack their signature.")]
 pub(crate) struct LedgerExportArgs {
     /// Only this batch (name)
     batch: Option<String>,
@@ -30,7 +30,7 @@ pub(crate) struct LedgerExportArgs {
     #[arg(long, value_enum, hide_possible_values = true)]
     #[arg(default_value_t = LedgerExportFormat::Ndjson)]
     format: LedgerExportFormat,
-    /// New file, or for csv new folder; never overwritten
+    /// New file (csv: new folder); never overwritten
     #[arg(long, short, value_name = "PATH", required_if_eq("format", "csv"))]
     output: Option<PathBuf>,
 }
@@ -71,7 +71,7 @@ pub(crate) async fn export_ledger(
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(ExitReason::Done),
         Some(error) => {
             let path = args.output.as_deref().unwrap_or(Path::new("-")).display();
-            let message = format!("cannot write `{path}` ({})", error.kind());
+            let message = format!("cannot write `{path}` ({})", describe_io_error(error.kind()));
             return Err(CommandError::new(ExitReason::Unexpected, message));
         }
         None => read?,

@@ -20,9 +20,9 @@ use crate::text::pluralize;
 /// Arguments of `callsheet ledger prune`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Deletes the history of videos that finished before that time, except how each
-render ended, and runs that paid for nothing. Rows, paid requests and videos
-stay, so nothing is paid twice. No batch may be running.")]
+Deletes runs that paid for nothing, and the history of videos that finished that
+long ago, except how each render ended. Rows, paid requests and videos stay, so
+nothing is paid twice. No batch may be running.")]
 pub(crate) struct PruneArgs {
     /// Minimum age: 90d, 12w, 6mo, 1y
     #[arg(long, value_name = "SPAN", value_parser = parse_age)]

@@ -84,7 +84,6 @@ pub(super) async fn write_batch(
     printer
         .status(&format!("Created {batch_file} (the batch file; edit it to change these choices)"));
     print_next_step(printer, &format!("callsheet plan {batch_file}"));
-    printer.status("      shows what will be made (free)");
     Ok(())
 }
 
@@ -356,7 +355,7 @@ fn print_sheet_line(proposal: &SetupProposal, preview: &SheetPreview, printer: &
     let rows = pluralize(proposal.rows as u64, "row");
     let more = if preview.is_complete { "" } else { " or more" };
     printer.status(&format!(
-        "Sheet: {}headings in row {}, {rows}{more}",
+        "Sheet: {}{rows}{more}, headings in row {}",
         worksheet.unwrap_or_default(),
         proposal.heading_row
     ));
@@ -391,7 +390,7 @@ fn print_proposal(proposal: &SetupProposal, printer: &Printer) {
     if let Some(skip) = &draft.skip {
         let values =
             if skip.values.is_empty() { "ticked".to_owned() } else { skip.values.join(" or ") };
-        printer.status(&format!("Left out: rows whose {} is {values}", skip.column));
+        printer.status(&format!("Skipped: rows whose {} is {values}", skip.column));
     }
     if !draft.unused_columns.is_empty() {
         printer.status(&format!("Unused columns: {}", draft.unused_columns.join(", ")));

@@ -13,6 +13,7 @@ use crate::console::{
 use crate::ledger::Ledger;
 use crate::session::error::CommandError;
 use crate::session::ledger_location::LedgerOptions;
+use crate::text::describe_io_error;
 
 /// The options of the console.
 #[derive(Clone, Debug, Args)]
@@ -72,12 +73,13 @@ impl ConsoleArgs {
             Err(error) if self.console.is_none() => {
                 printer.status(&format!(
                     "no console: {listen} cannot be used ({}); choose another --console ADDRESS",
-                    error.kind()
+                    describe_io_error(error.kind())
                 ));
                 Ok(None)
             }
             Err(error) => {
-                let message = format!("the console cannot listen on {listen}: {}", error.kind());
+                let reason = describe_io_error(error.kind());
+                let message = format!("the console cannot listen on {listen}: {reason}");
                 Err(CommandError::usage(message))
             }
         }

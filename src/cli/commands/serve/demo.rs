@@ -12,6 +12,7 @@ use crate::ledger::Ledger;
 use crate::scaffold;
 use crate::session::error::CommandError;
 use crate::session::ledger_location::pass_ledger_to;
+use crate::text::describe_io_error;
 
 /// The folder of the demo, in the current one.
 const DEMO_FOLDER: &str = "callsheet-demo";
@@ -47,7 +48,8 @@ fn write_demo_files(folder: &Path) -> Result<PathBuf, CommandError> {
         let written = path.parent().map_or(Ok(()), fs::create_dir_all);
         written.and_then(|()| fs::write(&path, text)).map_err(|error| {
             let path = path.display();
-            CommandError::unexpected(format!("cannot write the demo `{path}`: {}", error.kind()))
+            let reason = describe_io_error(error.kind());
+            CommandError::unexpected(format!("cannot write the demo `{path}`: {reason}"))
         })?;
     }
     Ok(folder.join(DEMO_BATCH_FILE))

@@ -33,7 +33,7 @@ of standard input.")]
 pub(crate) struct UserArgs {
     #[command(subcommand)]
     command: UserCommand,
-    /// Users of the rehearsals, not of the real runs
+    /// Users of the rehearsal console
     #[arg(long, global = true)]
     sandbox: bool,
 }

@@ -7,6 +7,7 @@ mod watch;
 use clap::Args;
 use serde_json::json;
 
+use crate::batch::batch_files_here;
 use crate::cli::args::{BatchRef, GlobalArgs};
 use crate::cli::output::headline_text;
 use crate::cli::output::printer::Printer;
@@ -23,12 +24,13 @@ use crate::session::ledger_location;
 use crate::session::ledger_location::{LedgerLocation, LedgerOptions};
 use crate::session::next_steps::ledger_arguments;
 use crate::session::reports::status_json::status_json;
+use crate::text::shell_quote;
 
 /// Show the status of batches and the next step
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The batches that need you come first: ! needs you, · stopped as planned,
-▶ running, ✓ finished. What waits or is in progress continues in the next run.
+▶ running, ✓ finished. Waiting and started videos continue in the next run.
 For one batch, the rows that need you follow, with their commands.
 JSON fields: callsheet help json status
 
@@ -103,7 +105,12 @@ fn first_command(location: &LedgerLocation) -> String {
     let was_rehearsed = location.address.for_rehearsals().may_exist();
     match was_rehearsed && !location.options.is_rehearsal {
         true => format!("callsheet status{arguments}"),
-        false => format!("callsheet run jobs/NAME.toml{arguments}"),
+        false => match batch_files_here().first() {
+            Some(file) => {
+                format!("callsheet run {}{arguments}", shell_quote(&file.display().to_string()))
+            }
+            None => "callsheet new --demo".to_owned(),
+        },
     }
 }
 

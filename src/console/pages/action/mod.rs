@@ -228,8 +228,8 @@ impl ActionView<'_> {
                     @if totals.submissions == 0 { span .chip.finished { "free" } }
                     @else if self.page.is_rehearsal() {
                         span .chip.finished { "nothing is paid" }
-                        " would cost at most about " (format_credits(self.credits))
-                    } @else { span .chip.waiting { "at most about " (format_credits(self.credits)) } }
+                        " would cost up to about " (format_credits(self.credits))
+                    } @else { span .chip.waiting { "up to about " (format_credits(self.credits)) } }
                 }
             } @else {
                 p { (self.sentence()) }

@@ -56,7 +56,10 @@ fn list_findings(view: &GridView<'_>, class: &str, found: &[UploadFinding]) -> M
 /// Returns the part of a help that can be done here, where there is neither a batch file nor a template
 /// to edit.
 fn console_help(help: &str) -> Option<&str> {
-    let part = help.split_once("; in the template, ").map_or(help, |(part, _)| part);
+    let part = match help.rsplit_once(", or ") {
+        Some((part, rest)) if rest.contains("in the template") => part,
+        Some(_) | None => help,
+    };
     (!part.contains("batch file") && !part.contains("`columns`")).then_some(part)
 }
 
@@ -157,7 +160,7 @@ mod tests {
     fn help_names_nothing_that_the_browser_has_not() {
         for (help, shown) in [
             (
-                "fill in the cell; in the template, `\"isDelete\": true` leaves an avatar out of the video",
+                "fill in the cell, or set `\"isDelete\": true` for this avatar in the template",
                 Some("fill in the cell"),
             ),
             ("keep one of the two in the batch file", None),
