@@ -1,5 +1,6 @@
 //! From a spreadsheet to videos in a browser: upload, columns, cells, approval, run, change of a row.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
@@ -236,6 +237,26 @@ async fn approval_of_a_plan_that_changed_starts_nothing_and_shows_the_difference
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn run_of_a_plan_that_changed_after_its_approval_renders_nothing() {
+    let office = TestCli::new(0).await;
+    let browser = Browser::open(&office).await;
+    let address = browser.create("Spring").await;
+    let shown = browser.json(&address).await;
+    let hash = shown["plan"]["hash"].as_str().unwrap();
+    let changed = SHEET.replace("400 ml", "500 ml");
+    let replaced = browser.upload(&format!("{address}/sheet"), &[], changed.as_bytes()).await;
+    assert_eq!(replaced.status, 303, "{}", replaced.text);
+    let file = batch_file(&office, "spring");
+    let args = ["run", file.to_str().unwrap(), "--yes", "--approved-plan", hash];
+    let mut command = office.command(&args);
+    command.env("AISTUDIOS_BASE_URL", office.sandbox.base_url());
+    let ended = office.start(&mut command).wait();
+    assert_eq!(ended.code, Some(8), "{ended:?}");
+    assert!(ended.stderr.contains("changed since the plan was approved"), "{ended:?}");
+    assert_eq!(office.sandbox.render_count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn approval_during_a_live_run_begins_when_that_run_has_ended() {
     let office = TestCli::new(0).await;
     let browser = Browser::open(&office).await;
@@ -426,12 +447,17 @@ async fn two_approvals_at_once_start_one_run() {
     assert_eq!(trail, ["create-batch done", "approve-plan done", "start done"]);
 }
 
-/// Lets the runs of a batch that the console made poll and settle without the pauses of a real account.
-fn write_test_limits(office: &TestCli, batch: &str) {
+/// Returns the batch file of a batch that the console made.
+fn batch_file(office: &TestCli, batch: &str) -> PathBuf {
     let folder = office.path("callsheet-console").join(batch);
     let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
     let mut files = files.filter(|file| file.extension().is_some_and(|ending| ending == "toml"));
-    let file = files.next().unwrap();
+    files.next().unwrap()
+}
+
+/// Lets the runs of a batch that the console made poll and settle without the pauses of a real account.
+fn write_test_limits(office: &TestCli, batch: &str) {
+    let file = batch_file(office, batch);
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(file, format!("{text}\n{LIMITS}")).unwrap();
 }

@@ -168,6 +168,35 @@ async fn every_response_tells_the_browser_what_it_may_load_and_keep() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_rejected_is_answered_with_the_headers_of_every_page() {
+    let cli = TestCli::new(1).await;
+    let console = TestConsole::open(&cli, &[]).await;
+    let page = console.get("/").await;
+    let get = console.request(Method::GET, "/");
+    let post = http_client().post(format!("{}/sign-in", console.url));
+    for (request, status) in [
+        (get.header(header::HOST, "evil.example"), StatusCode::MISDIRECTED_REQUEST),
+        (post.header("sec-fetch-site", "cross-site"), StatusCode::FORBIDDEN),
+        (console.request(Method::DELETE, "/"), StatusCode::METHOD_NOT_ALLOWED),
+        (console.request(Method::POST, "/settings"), StatusCode::METHOD_NOT_ALLOWED),
+    ] {
+        let answer = console.send(request).await;
+        assert_eq!(answer.status, status);
+        for name in [
+            "content-security-policy",
+            "x-content-type-options",
+            "referrer-policy",
+            "cross-origin-resource-policy",
+            "cache-control",
+        ] {
+            assert_ne!(page.header(name), "", "{name}");
+            assert_eq!(answer.header(name), page.header(name), "{status}: {name}");
+        }
+    }
+    console.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_waits_after_five_wrong_passwords_and_others_do_not() {
     let cli = TestCli::new(1).await;
     add_user(&cli, "ann", "viewer");
@@ -190,6 +219,22 @@ async fn a_name_waits_after_five_wrong_passwords_and_others_do_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_right_password_ends_the_count_of_wrong_ones() {
+    let cli = TestCli::new(1).await;
+    add_user(&cli, "ann", "viewer");
+    let mut console = TestConsole::start(&cli, &[]).await;
+    for _ in 0..2 {
+        for _ in 0..4 {
+            let answer = console.sign_in("ann", "wrong").await;
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        }
+        let answer = console.sign_in("ann", "password-ann").await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    }
+    console.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sessions_end_by_sign_out_idleness_another_password_and_removal() {
     let cli = TestCli::new(1).await;
     for (name, role) in [("ann", "viewer"), ("bob", "viewer"), ("cid", "viewer"), ("dan", "viewer")]
@@ -205,7 +250,7 @@ async fn sessions_end_by_sign_out_idleness_another_password_and_removal() {
         assert_eq!(console.get("/").await.status, StatusCode::OK, "{name}");
         match change {
             "sign-out" => drop(console.post("/sign-out", "").await),
-            "idle" => make_sessions_old(&cli).await,
+            "idle" => make_sessions_older(&cli, 12).await,
             "password" => {
                 let args = ["serve", "user", "password", name];
                 assert_eq!(run_with_input(&cli, &args, "another-password"), Some(0));
@@ -225,17 +270,28 @@ async fn sessions_end_by_sign_out_idleness_another_password_and_removal() {
     assert_eq!(entries[..3], expected, "{printed}");
 }
 
-async fn make_sessions_old(cli: &TestCli) {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_used_does_not_end() {
+    let cli = TestCli::new(1).await;
+    let console = TestConsole::open(&cli, &[]).await;
+    for _ in 0..2 {
+        make_sessions_older(&cli, 11).await;
+        assert_eq!(console.get("/").await.status, StatusCode::OK);
+    }
+    console.stop();
+}
+
+async fn make_sessions_older(cli: &TestCli, hours: i64) {
+    let span_ms = hours * 3_600_000;
     if let Some(database) = cli.database() {
-        database.query("update console_session set used_at = used_at - 12 * 3600 * 1000");
+        database.query(&format!("update console_session set used_at = used_at - {span_ms}"));
         return;
     }
     use sqlx::{ConnectOptions, Connection};
     let file = sqlx_sqlite::SqliteConnectOptions::new().filename(cli.path("callsheet.db"));
     let mut db = file.connect().await.unwrap();
-    let twelve_hours = 12 * 3_600_000_i64;
     sqlx::query("update console_session set used_at = used_at - $1")
-        .bind(twelve_hours)
+        .bind(span_ms)
         .execute(&mut db)
         .await
         .unwrap();

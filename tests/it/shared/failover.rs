@@ -1,10 +1,16 @@
 //! A server that fails, and whose standby takes its place: nothing is paid until the ledger was compared
 //! with the account, and nothing is paid twice.
 
-use callsheet::sandbox::{ListFilter, SandboxSettings};
+use std::time::Duration;
 
+use callsheet::ledger::{LedgerError, RetryAfterFloor};
+use callsheet::sandbox::{ListFilter, SandboxSettings};
+use jiff::Timestamp;
+
+use super::leases::open_ledger;
+use super::{NOW, SharedLedger, begin_run, claim_one, keys, plan_rows};
 use crate::support::postgres_server::{PostgresServer, TestDatabase};
-use crate::support::tcp_proxy::TcpProxy;
+use crate::support::tcp_proxy::{ProxyMode, TcpProxy};
 use crate::support::test_cli::{CommandOutput, LIMITS, TestCli};
 
 const ROWS: usize = 12;
@@ -123,4 +129,41 @@ async fn synchronous_standby_has_lost_nothing_and_pays_for_nothing_before_that_i
     assert!(test.renders() >= ROWS as u64 - 1, "{ended:?}");
     test.assert_paid_once();
     std::mem::forget(test.database);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn process_never_goes_back_to_a_primary_server_that_it_has_left() {
+    let Some(primary) = PostgresServer::start_another("-left1") else { return };
+    let shared = SharedLedger::open_in(primary.create_database(), Duration::from_secs(2)).await;
+    let standby = primary.start_standby("-left2");
+    let write = async || {
+        let floor = RetryAfterFloor { until: Timestamp::MAX, raised_at: NOW };
+        shared.ledger.raise_retry_after_floor("http://x", floor).await
+    };
+    write().await.unwrap();
+    primary.kill();
+    standby.promote();
+    shared.proxy.set_server(standby.socket());
+    write().await.unwrap();
+    shared.proxy.set_server(primary.restart().socket());
+    shared.proxy.set_mode(ProxyMode::Reset);
+    write().await.unwrap_err();
+    shared.proxy.set_mode(ProxyMode::Pass);
+    let left = write().await.unwrap_err();
+    assert!(left.to_string().contains("former primary server"), "{left}");
+    shared.proxy.set_server(standby.socket());
+    write().await.unwrap();
+    std::mem::forget(shared);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ledger_that_was_restored_on_another_server_pays_for_nothing_before_catch_up() {
+    let Some(database) = TestDatabase::create() else { return };
+    let ledger = open_ledger(&database).await;
+    let batch = plan_rows(&ledger, "spring", &keys(1)).await.unwrap();
+    ledger.close().await;
+    database.query("update callsheet.ledger_server set system_id = 'another'");
+    let restored = open_ledger(&database).await;
+    let behind = claim_one(&begin_run(&restored, batch).await).await.unwrap_err();
+    assert!(matches!(behind, LedgerError::Behind { .. }), "{behind}");
 }

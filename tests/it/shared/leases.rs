@@ -16,16 +16,16 @@ use crate::support::tcp_proxy::ProxyMode;
 use crate::support::{TestBatch, ai_studios, run_input};
 
 /// The wall clock of a machine decides nothing here.
-const WRONG_CLOCK: Timestamp = Timestamp::UNIX_EPOCH;
+pub(super) const WRONG_CLOCK: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// Opens the ledger as another machine would.
-async fn open_ledger(database: &TestDatabase) -> Ledger {
+pub(super) async fn open_ledger(database: &TestDatabase) -> Ledger {
     let address = LedgerAddress::parse(OsStr::new(&database.url())).unwrap();
     Ledger::open(address, Durability::PowerLoss).await.unwrap()
 }
 
 /// Lets the time of all leases pass, as while their machines are down.
-fn expire_leases(database: &TestDatabase) {
+pub(super) fn expire_leases(database: &TestDatabase) {
     database.query("update callsheet.batch_lease set until = 0");
 }
 

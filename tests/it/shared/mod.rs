@@ -1,6 +1,7 @@
 //! A ledger on a server: leases, and a connection, disk or rights that fail.
 
 mod failover;
+mod held_transactions;
 mod leases;
 mod lost_connections;
 mod messages;
@@ -52,15 +53,11 @@ impl SharedLedger {
 
     /// Plans rows with these keys.
     async fn plan(&self, keys: &[String]) -> Result<BatchId, LedgerError> {
-        let mut staging = self.ledger.stage(plan_header()).await?;
-        let rows = keys.iter().enumerate().map(|(index, key)| staged_row(index as i64, key));
-        staging.push_rows(rows.collect()).await?;
-        staging.classify().await?.commit(NOW).await
+        plan_rows(&self.ledger, "spring", keys).await
     }
 
     async fn begin_run(&self, batch: BatchId) -> BatchLease {
-        let owner = RunOwner { host: "here".to_owned(), pid: 7 };
-        self.ledger.begin_run(batch, owner, NOW).await.unwrap()
+        begin_run(&self.ledger, batch).await
     }
 
     /// Returns the number that a query returns.
@@ -70,8 +67,26 @@ impl SharedLedger {
     }
 }
 
+/// Plans a batch with rows of these keys.
+async fn plan_rows(ledger: &Ledger, name: &str, keys: &[String]) -> Result<BatchId, LedgerError> {
+    let mut staging = ledger.stage(plan_header(name)).await?;
+    let rows = keys.iter().enumerate().map(|(index, key)| staged_row(index as i64, key));
+    staging.push_rows(rows.collect()).await?;
+    staging.classify().await?.commit(NOW).await
+}
+
+async fn begin_run(ledger: &Ledger, batch: BatchId) -> BatchLease {
+    let owner = RunOwner { host: "here".to_owned(), pid: 7 };
+    ledger.begin_run(batch, owner, NOW).await.unwrap()
+}
+
 async fn claim_one(lease: &BatchLease) -> Result<ClaimOutcome, LedgerError> {
-    let capacity = Capacity {
+    lease.claim_paid(SubmissionMode::OneStep, one_claim(), NOW).await
+}
+
+/// Room for one claim after the other.
+fn one_claim() -> Capacity {
+    Capacity {
         in_flight_max: 100,
         canary_count: 0,
         sample_count: 0,
@@ -80,8 +95,7 @@ async fn claim_one(lease: &BatchLease) -> Result<ClaimOutcome, LedgerError> {
         credit_caps: None,
         selection: None,
         new_secret: None,
-    };
-    lease.claim_paid(SubmissionMode::OneStep, capacity, NOW).await
+    }
 }
 
 fn keys(count: usize) -> Vec<String> {
@@ -101,10 +115,10 @@ fn proxied_url(database: &TestDatabase, proxy: &TcpProxy) -> String {
     format!("postgres://callsheet@{}/{name}?sslmode=disable", proxy.address())
 }
 
-fn plan_header() -> PlanHeader {
+fn plan_header(name: &str) -> PlanHeader {
     PlanHeader {
-        name: "spring".to_owned(),
-        file: "jobs/spring.toml".to_owned(),
+        name: name.to_owned(),
+        file: format!("jobs/{name}.toml"),
         source: "sheet = 'spring.csv'".to_owned(),
         base_url: Some("http://127.0.0.1:1".to_owned()),
         template: "{}".to_owned(),
