@@ -52,6 +52,7 @@ impl PlanInputs {
             defaults: canonical_values(&batch.defaults),
             grouped: batch.group_by.is_some(),
             lists: sheet.lists().clone(),
+            assigned: sheet.shared_names().clone(),
             ..ColumnMapping::default()
         };
         let variants = variant::variant_mappings(batch, &sheet, &template, &columns)

@@ -4,6 +4,7 @@
 //! reported at once.
 
 use std::borrow::Cow;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use super::SheetSpec;
@@ -26,6 +27,8 @@ pub(super) struct HeadingRow {
     pub(super) row: u64,
     pub(super) headings: Vec<String>,
     pub(super) template_names: Vec<String>,
+    /// Further names that `columns` gives to a column.
+    pub(super) shared_names: BTreeMap<String, usize>,
     /// The wanted lists that the sheet has, with their columns.
     pub(super) lists: BTreeMap<String, Vec<usize>>,
     /// `None` if one of its columns is missing, which is then among the problems.
@@ -54,6 +57,7 @@ impl HeadingRow {
             row: record.position.row,
             headings: &headings,
             is_text: origin != RowOrigin::Workbook,
+            shared_names: BTreeMap::new(),
             problems: Vec::new(),
         };
         check.note_missing_headings();
@@ -79,7 +83,7 @@ impl HeadingRow {
                 check.find_or_note(&names, want, skip.column, RequiredBy::Setting("skip"))?;
             Some(SkipRule::new(column, skip))
         });
-        let problems = check.problems;
+        let (shared_names, problems) = (check.shared_names, check.problems);
         let key_source = key.map(|key| match group_by {
             _ if !key.is_empty() => KeySource::Columns(key),
             Some(column) => KeySource::Columns(vec![column]),
@@ -90,6 +94,7 @@ impl HeadingRow {
                 row: record.position.row,
                 headings,
                 template_names: names,
+                shared_names,
                 lists,
                 key_source,
                 group_by,
@@ -141,6 +146,7 @@ struct HeadingCheck<'h> {
     row: u64,
     headings: &'h [String],
     is_text: bool,
+    shared_names: BTreeMap<String, usize>,
     problems: Vec<SheetProblem>,
 }
 
@@ -200,16 +206,21 @@ impl HeadingCheck<'_> {
                 self.problems.push(SheetProblem::for_row(self.row, message, help));
                 continue;
             };
-            if let Some(other) = given.insert(column, name) {
-                let message = format!("`columns` gives this column to both `{other}` and `{name}`");
-                self.note(column, message, "keep one of the two in the batch file");
+            match given.entry(column) {
+                Entry::Occupied(_) => drop(self.shared_names.insert(name.clone(), column)),
+                Entry::Vacant(entry) => {
+                    entry.insert(name);
+                    names[column].clone_from(name);
+                }
             }
-            names[column].clone_from(name);
         }
         for name in want.columns.keys() {
-            let called: Vec<usize> = (0..names.len()).filter(|i| names[*i] == *name).collect();
+            let shared = self.shared_names.get(name).copied();
+            let called: Vec<usize> =
+                (0..names.len()).filter(|i| names[*i] == *name).chain(shared).collect();
             if let [first, second, ..] = called[..] {
-                let plain = if given.contains_key(&first) { second } else { first };
+                let is_given = given.contains_key(&first) && shared.is_none();
+                let plain = if is_given { second } else { first };
                 let message =
                     format!("`columns` gives the name `{name}` to another column as well");
                 self.note(plain, message, "rename this column, or change `columns`");
@@ -256,6 +267,9 @@ impl HeadingCheck<'_> {
         name: &str,
         required_by: RequiredBy,
     ) -> Option<usize> {
+        if let Some(column) = self.shared_names.get(name) {
+            return Some(*column);
+        }
         let like = match match_column(name, names, self.headings) {
             ColumnMatch::Exact(column) => return Some(column),
             ColumnMatch::Similar(columns) => columns,

@@ -94,6 +94,7 @@ pub struct Sheet {
     format: SheetFormat,
     shape: RowShape,
     template_names: Vec<String>,
+    shared_names: BTreeMap<String, usize>,
     lists: BTreeMap<String, Vec<usize>>,
     key_source: KeySource,
     group_by: Option<usize>,
@@ -159,6 +160,11 @@ impl Sheet {
     /// Returns the template names, parallel to [`Sheet::headings`].
     pub fn template_names(&self) -> &[String] {
         &self.template_names
+    }
+
+    /// Returns the names that `columns` gives to a column with another name, each with that column.
+    pub fn shared_names(&self) -> &BTreeMap<String, usize> {
+        &self.shared_names
     }
 
     /// Returns the wanted lists that the sheet has, each with its columns in order.
@@ -246,6 +252,7 @@ impl Sheet {
             format,
             shape,
             template_names: headings.template_names,
+            shared_names: headings.shared_names,
             lists: headings.lists,
             key_source,
             group_by: headings.group_by,

@@ -248,8 +248,6 @@ fn all_heading_problems_are_reported_at_once() {
       help: rename one of the two, or delete it
     row 1: there is no column `Skript`, which the batch file names for `script`
       help: did you mean `Script`?
-    row 1, column E `Heading`: `columns` gives this column to both `name` and `title`
-      help: keep one of the two in the batch file
     row 1, column H `Note`: `columns` gives the name `Note` to another column as well
       help: rename this column, or change `columns`
     row 1: there is no column `headline`, which the template needs: `{{headline}}`
