@@ -11,7 +11,7 @@ fn preview(lines: &[&str]) -> SheetPreview {
         cells: text.split('|').map(str::to_owned).collect(),
     };
     let rows = lines.iter().enumerate().map(row).collect();
-    SheetPreview { worksheet: None, rows, is_complete: true, damage: Vec::new() }
+    SheetPreview { worksheet: None, delimiter: None, rows, is_complete: true, damage: Vec::new() }
 }
 
 fn presenter() -> SceneTemplate {

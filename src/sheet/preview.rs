@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::cells::RowShape;
 use super::csv_conversion::{NormalizedSheet, RowOrigin};
-use super::delimiter::Delimiter;
+use super::delimiter::{self, Delimiter};
 use super::records::CsvRecord;
 use super::source::SheetFile;
 use super::{SheetProblem, SheetProblems, SheetRow, SheetSpec, Worksheet};
@@ -34,6 +34,8 @@ pub struct PreviewSpec<'a> {
 pub struct SheetPreview {
     /// The worksheet, if it is a workbook.
     pub worksheet: Option<Worksheet>,
+    /// The delimiter of a text, if it is a usual one.
+    pub delimiter: Option<char>,
     /// The rows that are not blank, trimmed; the headings are one of them.
     pub rows: Vec<SheetRow>,
     /// Whether these are all rows.
@@ -64,15 +66,31 @@ impl SheetPreview {
         self.damage.iter().filter(is_read).map(named).collect()
     }
 
-    /// Returns the rows as CSV in UTF-8, each with its number.
+    /// Adds the empty cells that a row of a workbook lacks below the last heading. Returns whether any
+    /// row lacked one.
+    pub fn pad_rows(&mut self, heading_row: u64) -> bool {
+        let headings = self.rows.iter().find(|row| row.number == heading_row);
+        let width = headings.map_or(0, |row| row.cells.len());
+        let below = self.rows.iter_mut().filter(|row| row.number > heading_row);
+        let mut has_padded = false;
+        for row in below.filter(|row| row.cells.len() < width) {
+            row.cells.resize(width, String::new());
+            has_padded = true;
+        }
+        has_padded
+    }
+
+    /// Returns the rows as CSV in UTF-8, each with its number. It keeps the delimiter, so that messages name
+    /// that of the original file.
     pub fn to_csv(&self) -> String {
+        let delimiter = self.delimiter.unwrap_or(char::from(Delimiter::COMMA.byte));
         let (mut text, mut next) = (String::new(), 1);
         for row in &self.rows {
             while next < row.number {
                 text.push('\n');
                 next += 1;
             }
-            text.push_str(&csv_line(&row.cells));
+            text.push_str(&csv_line(&row.cells, delimiter));
             next += 1;
         }
         text
@@ -114,15 +132,20 @@ impl SheetPreview {
             }
         }
         let is_complete = rows.len() < ROWS_MAX;
-        Ok(Self { worksheet: sheet.format.worksheet, rows, is_complete, damage })
+        let is_text = sheet.format.worksheet.is_none();
+        let delimiter = Some(sheet.origin.delimiter()).filter(|found| {
+            is_text && delimiter::CANDIDATES.iter().any(|usual| usual.byte == found.byte)
+        });
+        let delimiter = delimiter.map(|found| char::from(found.byte));
+        Ok(Self { worksheet: sheet.format.worksheet, delimiter, rows, is_complete, damage })
     }
 }
 
 /// Returns one record, with its line end. Each cell is quoted: no guess depends on what it contains.
-fn csv_line(cells: &[String]) -> String {
+fn csv_line(cells: &[String], delimiter: char) -> String {
     let quoted: Vec<String> =
         cells.iter().map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))).collect();
-    quoted.join(",") + "\n"
+    quoted.join(&delimiter.to_string()) + "\n"
 }
 
 fn preview_row(record: &CsvRecord) -> SheetRow {
@@ -150,6 +173,6 @@ mod tests {
         assert_eq!(first.rows[2].cells, ["A", "two\nlines; \"quoted\"", ""]);
         std::fs::write(&path, first.to_csv()).unwrap();
         let second = SheetPreview::read(&path, &PreviewSpec::default()).unwrap();
-        assert_eq!(second.rows, first.rows);
+        assert_eq!((second.delimiter, second.rows), (Some(';'), first.rows));
     }
 }

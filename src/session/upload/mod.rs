@@ -47,6 +47,8 @@ pub(crate) struct UploadSetup {
     /// The template of the gallery; empty for one of the user's own.
     pub(crate) template: String,
     pub(crate) answers: SetupAnswers,
+    /// Whether the sheet came as a workbook, whose rows end with their last filled cell.
+    pub(crate) is_workbook: bool,
 }
 
 /// Where the template of an uploaded batch comes from.
@@ -128,7 +130,8 @@ impl UploadedBatch {
     /// # Errors
     /// As [`Self::read_state`].
     pub(crate) fn save(&self) -> Result<(), UploadError> {
-        let state = self.read_state()?;
+        let mut state = self.read_state()?;
+        self.pad_workbook_rows(&mut state)?;
         let file = self.batch_file();
         let text = state.proposal.draft.to_text(&DraftPlaces {
             name: &self.name,

@@ -4,7 +4,7 @@
 //! applies to the sheet that was shown, or to none.
 
 use super::upload_folder::write_bytes;
-use super::{SHEET_FILE, UploadError, UploadedBatch};
+use super::{SHEET_FILE, UploadError, UploadState, UploadedBatch};
 use crate::scaffold::{choose_worksheet, propose_batch};
 use crate::sheet::{PreviewSpec, SheetPreview, SheetProblems};
 
@@ -38,7 +38,7 @@ impl UploadedBatch {
     ///
     /// # Errors
     /// It is not a sheet, or too long.
-    pub(crate) fn set_sheet(&self, bytes: &[u8]) -> Result<(), UploadError> {
+    pub(crate) fn set_sheet(&mut self, bytes: &[u8]) -> Result<(), UploadError> {
         let template = self.read_template()?;
         let received = tempfile::NamedTempFile::new_in(&self.folder)?;
         write_bytes(received.path(), bytes)?;
@@ -70,7 +70,18 @@ impl UploadedBatch {
                 format!("the sheet has more than {ROWS_MAX} rows: use `callsheet new --sheet`");
             return Err(UploadError::Invalid(message));
         }
+        self.setup.is_workbook = chosen.worksheet.is_some();
         write_bytes(&self.path(SHEET_FILE), chosen.to_csv().as_bytes())
+    }
+
+    /// Writes the empty cells at the end of rows, which a workbook does not store: in a text, their
+    /// absence is damage.
+    pub(super) fn pad_workbook_rows(&self, state: &mut UploadState) -> Result<(), UploadError> {
+        let is_short = self.setup.is_workbook && state.sheet.pad_rows(state.proposal.heading_row);
+        if is_short {
+            write_bytes(&self.path(SHEET_FILE), state.sheet.to_csv().as_bytes())?;
+        }
+        Ok(())
     }
 
     /// Reads the sheet. Returns it with its hash.

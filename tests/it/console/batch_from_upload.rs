@@ -6,16 +6,17 @@ use reqwest::{Method, StatusCode, header};
 
 use super::{ConsoleAnswer, TestConsole};
 use crate::support::test_cli::TestCli;
+use crate::workbooks::write_text_workbook;
 
 /// A run of a test ends within this time.
 const RUN_TIMEOUT: Duration = Duration::from_secs(90);
-const SHEET: &str = "\
+pub(super) const SHEET: &str = "\
 SKU,Product,Price (EUR),Script
 TEA-1,Spring tea,4.90,\"Our first spring harvest has arrived, light and floral.\"
 MUG-1,Monday mug,12,\"It holds 400 ml, and it survives the dishwasher.\"
 ";
 
-async fn open_console(cli: &TestCli) -> TestConsole {
+pub(super) async fn open_console(cli: &TestCli) -> TestConsole {
     let mut console = TestConsole::start_with_credentials(cli).await;
     let link = console.link.clone().unwrap();
     console.sign_in_with_link(&link).await;
@@ -23,18 +24,25 @@ async fn open_console(cli: &TestCli) -> TestConsole {
 }
 
 /// Sends the form of a new batch with a sheet.
-async fn upload(console: &TestConsole, fields: &[(&str, &str)], sheet: &str) -> ConsoleAnswer {
+pub(super) async fn upload(
+    console: &TestConsole,
+    fields: &[(&str, &str)],
+    sheet: impl AsRef<[u8]>,
+) -> ConsoleAnswer {
     let boundary = "----boundary";
-    let mut body = String::new();
+    let mut body = Vec::new();
     for (name, text) in fields {
-        body.push_str(&format!(
+        let part = format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n"
-        ));
+        );
+        body.extend(part.into_bytes());
     }
-    body.push_str(&format!(
-        "--{boundary}\r\nContent-Disposition: form-data; name=\"sheet\"; filename=\"s.csv\"\r\n\r\n\
-         {sheet}\r\n--{boundary}--\r\n"
-    ));
+    let head = format!(
+        "--{boundary}\r\nContent-Disposition: form-data; name=\"sheet\"; filename=\"s.csv\"\r\n\r\n"
+    );
+    body.extend(head.into_bytes());
+    body.extend(sheet.as_ref());
+    body.extend(format!("\r\n--{boundary}--\r\n").into_bytes());
     let kind = format!("multipart/form-data; boundary={boundary}");
     let request = console.request(Method::POST, "/new").header(header::CONTENT_TYPE, kind);
     console.send(request.header(header::ACCEPT, "text/html").body(body)).await
@@ -47,23 +55,35 @@ async fn make_batch(console: &TestConsole, template: &str) {
 }
 
 async fn approve(console: &TestConsole) {
-    let shown = console.get_json("/new/spring").await;
+    approve_batch(console, "spring").await;
+}
+
+pub(super) async fn approve_batch(console: &TestConsole, batch: &str) {
+    let shown = console.get_json(&format!("/new/{batch}")).await;
     let form = format!("hash={}&shown=x", shown["plan"]["hash"].as_str().unwrap());
-    let started = console.post("/new/spring/start", &form).await;
+    let started = console.post(&format!("/new/{batch}/start"), &form).await;
     assert_eq!(started.status, StatusCode::SEE_OTHER, "{}", started.text());
 }
 
-/// Waits until no run is live and the batch has this many videos in a state.
 async fn wait_for(console: &TestConsole, state: &str, videos: u64) {
-    let begun = Instant::now();
+    wait_for_batch(console, "spring", (state, videos)).await;
+}
+
+/// Waits until no run is live and the batch has this many videos in a state.
+pub(super) async fn wait_for_batch(
+    console: &TestConsole,
+    batch: &str,
+    (state, videos): (&str, u64),
+) {
+    let (begun, path) = (Instant::now(), format!("/batches/{batch}"));
     loop {
-        let known = console.get("/batches/spring").await.status == StatusCode::OK;
+        let known = console.get(&path).await.status == StatusCode::OK;
         if known {
-            let status = console.get_json("/batches/spring").await;
+            let status = console.get_json(&path).await;
             let is_live =
                 status["runs"].as_array().unwrap().iter().any(|run| run["ended"].is_null());
             // The process of a run ends a moment after the run.
-            let page = console.get("/batches/spring").await.text();
+            let page = console.get(&path).await.text();
             if status["counts"][state] == videos && !is_live && !page.contains(">Running<") {
                 return;
             }
@@ -229,5 +249,38 @@ async fn a_form_that_cannot_be_taken_is_shown_again_with_its_entries() {
     for words in ["is no key of", "value=\"Agency\"", ">none</textarea>"] {
         assert!(page.contains(words), "{words}: {page}");
     }
+    console.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_last_cell_is_no_damage_in_a_workbook_and_a_text_names_its_own_delimiter() {
+    let cli = TestCli::new(0).await;
+    let console = open_console(&cli).await;
+    let spoken = "Our first spring harvest has arrived, light and floral.";
+    let workbook = cli.path("spring.xlsx");
+    let rows = [
+        vec!["Spring campaign"],
+        vec!["SKU", "Product", "Script", "Subtitle"],
+        vec!["TEA-1", "Tea", spoken],
+        vec!["MUG-1", "Mug", spoken, "It is blue"],
+    ];
+    write_text_workbook(&workbook, &rows);
+    let sheet = std::fs::read(&workbook).unwrap();
+    upload(&console, &[("title", "Workbook"), ("template", "presenter")], sheet).await;
+    let page = console.get("/new/workbook").await.text();
+    assert!(page.contains("Approve and render 2 videos"), "{page}");
+    assert!(!page.contains("missing"), "{page}");
+    // With another row of headings, the rows below it have other empty cells at their ends.
+    let saved = console.post("/new/workbook/save", "set-header-row=4").await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text());
+    let saved = console.post("/new/workbook/save", "set-header-row=2").await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text());
+    let page = console.get("/new/workbook").await.text();
+    assert!(page.contains("Approve and render 2 videos"), "{page}");
+
+    let sheet = format!("SKU;Product;Script;Subtitle\nTEA-1;Tea;{spoken}\n");
+    upload(&console, &[("title", "Text"), ("template", "presenter")], sheet).await;
+    let page = console.get("/new/text").await.text();
+    assert!(page.contains("a semicolon is missing"), "{page}");
     console.stop();
 }

@@ -237,7 +237,7 @@ fn take_answers(
 /// Takes another version of the spreadsheet.
 pub(in crate::console) async fn replace_sheet(mut page: PageRequest) -> PageResult {
     let form = UploadForm::read(&mut page, "sheet").await?;
-    let upload = open_upload(&page)?;
+    let mut upload = open_upload(&page)?;
     let file = form.file().ok_or_else(|| PageError::Invalid("choose a spreadsheet".to_owned()))?;
     upload.set_sheet(file)?;
     upload.save()?;
