@@ -82,6 +82,11 @@ impl ColumnRole {
         }
     }
 
+    /// Returns whether one column may have both roles: a title may be the key.
+    pub(super) fn can_share_column(self, other: Self) -> bool {
+        matches!((self, other), (Self::Headline, Self::Key) | (Self::Key, Self::Headline))
+    }
+
     /// Returns the rank of a heading among those of this role, the best first.
     fn rank(self, heading: &HeadingWords) -> Option<usize> {
         let joined = heading.joined();

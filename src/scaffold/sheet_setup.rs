@@ -76,8 +76,7 @@ pub fn propose_batch(
     setup.name_videos();
     setup.list_unused_columns();
     let language = default_language::language_remark(&columns, &setup.used);
-    let remarks = setup.key_remark().into_iter().chain(language).chain(setup.title_remark());
-    let remarks = remarks.collect();
+    let remarks = setup.key_remark().into_iter().chain(language).collect();
     Some(SetupProposal {
         draft: setup.draft,
         questions: setup.questions,
@@ -213,10 +212,8 @@ impl<'s> SheetSetup<'s> {
             return ColumnChoice::Certain(column);
         }
         let Some(role) = role_of_name(name) else { return ColumnChoice::None };
-        // A column has one name in the template.
-        let is_used = |heading: &String| self.used.values().any(|used| used == heading);
         let mut candidates = self.columns.with_role(role);
-        candidates.retain(|column| !is_used(&column.heading));
+        candidates.retain(|column| !self.is_used_for_another(&column.heading, role));
         if role == ColumnRole::Key
             && let Some(column) = self.find_key_column(&candidates)
         {
@@ -234,11 +231,19 @@ impl<'s> SheetSetup<'s> {
         }
     }
 
+    /// Returns whether a column has a name in the template that rules a role out. No guess gives a column
+    /// two names, except that a title may be the key as well.
+    fn is_used_for_another(&self, heading: &str, role: ColumnRole) -> bool {
+        let can_share =
+            |name: &str| role_of_name(name).is_some_and(|other| role.can_share_column(other));
+        self.used.iter().any(|(name, used)| used == heading && !can_share(name))
+    }
+
     /// Returns the column for a key in the template. A key that is a title or the script is left to that,
     /// if another column looks like a key.
     fn find_key_column(&self, candidates: &[&'s ColumnProfile]) -> Option<&'s ColumnProfile> {
         let key = self.draft.key.first().and_then(|key| self.columns.find(key));
-        let key = key.filter(|column| !self.used.values().any(|used| *used == column.heading));
+        let key = key.filter(|column| !self.is_used_for_another(&column.heading, ColumnRole::Key));
         let has_role = |role| key.is_some_and(|column| column.has_role(role));
         let is_script = has_role(ColumnRole::Script);
         let gives_way = is_script || has_role(ColumnRole::Headline);
@@ -260,7 +265,16 @@ impl<'s> SheetSetup<'s> {
     }
 
     fn use_column(&mut self, name: &str, heading: &str) {
+        let shares = |(other, used): &(&String, &String)| *other != name && *used == heading;
+        let other = self.used.iter().find(shares).map(|(other, _)| other.clone());
         self.used.insert(name.to_owned(), heading.to_owned());
+        if let Some(other) = other {
+            // A column with two names has both from the batch file.
+            for name in [other.as_str(), name] {
+                self.draft.columns.insert(name.to_owned(), heading.to_owned());
+            }
+            return;
+        }
         // Equivalent spellings need no setting.
         let is_same = self.columns.find(name).is_some_and(|column| column.heading == heading);
         if !is_same {
@@ -380,7 +394,10 @@ impl<'s> SheetSetup<'s> {
     /// Names the videos after the key, and the language if a row has several.
     fn name_videos(&mut self) {
         let name_of = |heading: &String| {
-            let named = self.used.iter().find(|(_, used)| *used == heading);
+            let mut names = self.used.iter().filter(|(_, used)| *used == heading);
+            let is_key =
+                |(name, _): &(&String, &String)| role_of_name(name) == Some(ColumnRole::Key);
+            let named = names.clone().find(is_key).or_else(|| names.next());
             tag(named.map_or(heading.as_str(), |(name, _)| name))
         };
         let mut parts: Vec<String> = self.draft.key.iter().map(name_of).collect();
@@ -390,21 +407,6 @@ impl<'s> SheetSetup<'s> {
         if !self.draft.key.is_empty() {
             self.draft.video_file = format!("{}.mp4", parts.join("-"));
         }
-    }
-
-    /// Returns the remark that the title is the key, so that the videos have no headline.
-    fn title_remark(&self) -> Option<String> {
-        let is_title = |heading: &&String| {
-            self.columns.find(heading).is_some_and(|column| column.has_role(ColumnRole::Headline))
-        };
-        let key = self.draft.key.iter().find(is_title)?;
-        let as_key = self.used.iter().find(|(_, used)| *used == key)?.0;
-        let mut names = self.template_names();
-        let headline = names.find(|name| role_of_name(name) == Some(ColumnRole::Headline))?;
-        let is_missing = as_key != headline && !self.used.contains_key(headline);
-        is_missing.then(|| {
-            format!("`{key}` is the `{as_key}` of the template, so that no column is left for its `{headline}`")
-        })
     }
 
     fn list_unused_columns(&mut self) {

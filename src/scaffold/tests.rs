@@ -130,7 +130,7 @@ fn uncertain_columns_are_questions_whose_answers_decide() {
     assert_eq!(
         settings,
         "key = \"Product\"\n\
-         columns = { script = \"Briefing\", sku = \"Product\" }\n\
+         columns = { headline = \"Product\", script = \"Briefing\", sku = \"Product\" }\n\
          defaults = { language = \"de\" }\n\
          file = \"{{sku}}.mp4\""
     );
@@ -172,7 +172,7 @@ fn price_with_its_currency_in_the_heading_needs_no_answer() {
 }
 
 #[test]
-fn no_guess_gives_one_column_two_names() {
+fn no_guess_gives_one_column_two_names_except_that_a_title_may_be_the_key() {
     let texts = [format!("A1|Tea|{LONG}"), format!("A1|Mug|{LONG} 2")];
     let lines = ["Art.-Nr.|Product|Script", &texts[0], &texts[1]];
     let proposal = propose_batch(&preview(&lines), &presenter(), &SetupAnswers::default()).unwrap();
@@ -181,6 +181,9 @@ fn no_guess_gives_one_column_two_names() {
     assert_eq!((used("sku"), used("headline")), (Some("Art.-Nr."), Some("Product")));
     let lines = ["Product|Script", &format!("Tea|{LONG}"), &format!("Mug|{LONG} 2")];
     let proposal = propose_batch(&preview(&lines), &presenter(), &SetupAnswers::default()).unwrap();
-    assert_eq!(proposal.used_columns.get("headline"), None);
-    assert!(proposal.remarks[0].contains("no column is left for its `headline`"));
+    let used = |name: &str| proposal.used_columns.get(name).map(String::as_str);
+    assert_eq!((used("sku"), used("headline")), (Some("Product"), Some("Product")));
+    let columns = proposal.draft.columns.iter().map(|(name, heading)| format!("{name}={heading}"));
+    assert_eq!(columns.collect::<Vec<_>>(), ["headline=Product", "sku=Product"]);
+    assert_eq!(proposal.draft.video_file, "{{sku}}.mp4");
 }

@@ -1,7 +1,5 @@
 //! What the columns are for: the open questions, and every choice that was made.
 
-use std::collections::BTreeMap;
-
 use maud::{Markup, html};
 
 use crate::console::form::FormFields;
@@ -47,16 +45,8 @@ pub(super) async fn record_columns(
     Ok(page.state.ledger.record_audit(vec![entry]).await?)
 }
 
-/// Takes the columns that were chosen in the table.
-///
-/// # Errors
-/// A column is chosen for two names.
-pub(super) fn apply_columns(
-    form: &FormFields,
-    state: &UploadState,
-    answers: &mut SetupAnswers,
-) -> Result<(), String> {
-    ensure_columns_differ(form)?;
+/// Takes the columns that were chosen in the table. One column may have several names.
+pub(super) fn apply_columns(form: &FormFields, state: &UploadState, answers: &mut SetupAnswers) {
     for (field, heading) in form.iter() {
         let Some(name) = field.strip_prefix(COLUMN_FIELD) else { continue };
         let current = state.proposal.used_columns.get(name).map_or("", String::as_str);
@@ -75,21 +65,6 @@ pub(super) fn apply_columns(
         answers.header_row = Some(row);
     }
     apply_skip(form, state, answers);
-    Ok(())
-}
-
-/// A column has one name in the template.
-fn ensure_columns_differ(form: &FormFields) -> Result<(), String> {
-    let mut chosen: BTreeMap<&str, &str> = BTreeMap::new();
-    for (field, heading) in form.iter().filter(|(_, heading)| !heading.is_empty()) {
-        let Some(name) = field.strip_prefix(COLUMN_FIELD) else { continue };
-        if let Some(other) = chosen.insert(heading, name) {
-            return Err(format!(
-                "the column `{heading}` is chosen for both `{other}` and `{name}`: choose another one, or none, for one of them"
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// Takes the column and the cells that leave rows out.

@@ -231,7 +231,8 @@ fn take_answers(
         }
         upload.setup.answers.answer(question, text)?;
     }
-    columns_form::apply_columns(form, state, &mut upload.setup.answers)
+    columns_form::apply_columns(form, state, &mut upload.setup.answers);
+    Ok(())
 }
 
 /// Takes another version of the spreadsheet.
