@@ -35,7 +35,7 @@ pub use event::{ACCEPTED_MESSAGE, CONFIRMED_PREFIX, DECLINED_PREFIX, RunEvent, R
 pub use evidence::project_index::ProjectIndex;
 pub use evidence::sent_name::sent_project_name;
 pub use evidence::{
-    Observation, SubmissionEvidence, assess_submission, combine_with_callback,
+    Observation, SubmissionEvidence, assess_submission, combine_with_callback, has_own_render,
     profile_keeps_export_id,
 };
 pub use file_lock::{BatchFileLock, command_requester, host_name};

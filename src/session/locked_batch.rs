@@ -124,7 +124,8 @@ pub(crate) fn trust_question(
     Ok(TrustQuestion::about(&parse_stored(stored)?, ledger))
 }
 
-fn parse_stored(stored: &StoredBatch) -> Result<Batch, CommandError> {
+/// Returns the settings of a batch as the ledger stores them.
+pub(crate) fn parse_stored(stored: &StoredBatch) -> Result<Batch, CommandError> {
     batch::parse(&PathBuf::from(&stored.file), stored.source.clone())
         .map_err(|problems| CommandError::new(ExitReason::Input, problems))
 }

@@ -21,6 +21,7 @@ use crate::session::operator::resolution::{
     DecidedResolution, FirstCheck, OpenJob, ResolveChoice, ResolveInput, UncertainJob, check_first,
     decide_resolution,
 };
+use crate::text::time_format::format_local_in_zone;
 use crate::text::{display_key, strip_control};
 
 /// Decide about a video that may have been paid for
@@ -165,7 +166,8 @@ async fn check_then_ask(
     if printer.is_json() || !prompt::has_terminal() {
         return Err(open_error(job.key, &open));
     }
-    printer.status(&format!("{}: {}", display_key(job.key), open.message));
+    let remark = quiet_remark(&open);
+    printer.status(&format!("{}: {}{remark}", display_key(job.key), open.message));
     let answer = ask_choice(&open, &args.because).ok_or_else(|| {
         CommandError::new(ExitReason::Uncertain, format!("`{}` stays open", job.key))
     })?;
@@ -176,16 +178,29 @@ async fn check_then_ask(
 
 /// Names the options that are left where there is no terminal.
 fn open_error(key: &str, open: &OpenJob) -> CommandError {
-    let absent = match (open.has_callback, open.is_absent) {
-        (true, _) => "",
-        (false, true) => ", --not-submitted",
-        (false, false) => ", --not-submitted --because \"…\"",
+    let absent = match (can_be_absent(open), open.is_absent) {
+        (false, _) => "",
+        (true, true) => ", --not-submitted",
+        (true, false) => ", --not-submitted --because \"…\"",
     };
     let message = format!(
-        "`{key}` is still open: {}\n  decide with --adopt PROJECT{absent} or --abandon",
-        open.message
+        "`{key}` is still open: {}{}\n  decide with --adopt PROJECT{absent} or --abandon",
+        open.message,
+        quiet_remark(open)
     );
     CommandError::new(ExitReason::Uncertain, message)
+}
+
+/// Returns whether the user can state now that AI Studios does not have it.
+fn can_be_absent(open: &OpenJob) -> bool {
+    !open.has_callback && open.quiet_until.is_none()
+}
+
+/// Returns until when its request may still arrive.
+fn quiet_remark(open: &OpenJob) -> String {
+    open.quiet_until.map_or_else(String::new, |end| {
+        format!("; its request may still arrive until {}", format_local_in_zone(end))
+    })
 }
 
 /// What the user stated.
@@ -196,8 +211,10 @@ struct Answer {
 
 /// Asks what the check left open; `None` leaves the job as it is.
 fn ask_choice(open: &OpenJob, because: &str) -> Option<Answer> {
-    let absent =
-        if open.has_callback { "" } else { "  n  not in your account: it is rendered (paid)\n" };
+    let absent = match can_be_absent(open) {
+        true => "  n  not in your account: it is rendered (paid)\n",
+        false => "",
+    };
     let answer = prompt::ask_for_line(&format!(
         "What does your account show?\n  \
            p  a project of it: its video is downloaded (free)\n\
@@ -208,7 +225,7 @@ fn ask_choice(open: &OpenJob, because: &str) -> Option<Answer> {
     let mut because = because.to_owned();
     let choice = match answer.trim() {
         "p" => ResolveChoice::Adopt(ask_for_project(open)?),
-        "n" if !open.has_callback => {
+        "n" if can_be_absent(open) => {
             // Without proof, the reason is all that the history keeps.
             if !open.is_absent && because.is_empty() {
                 because = ask_for_text("How you know that it is not there: ")?;

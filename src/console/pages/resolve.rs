@@ -2,25 +2,29 @@
 //! the operator.
 //!
 //! Showing reads only the ledger. A choice checks AI Studios once more, and what that shows takes
-//! precedence: a wrong click cannot pay twice for a video that exists.
+//! precedence: a wrong click cannot pay twice for a video that exists. A check alone decides only what AI
+//! Studios shows.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde_json::json;
 
+use crate::batch::Batch;
 use crate::console::form::FormFields;
 use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
 use crate::console::pages::action::{SentForm, new_token, submit_action};
-use crate::console::pages::page_parts::time;
+use crate::console::pages::page_parts::{time, with_code};
 use crate::ledger::{CallbackReport, DueJob, JobHistory, StoredBatch, SubmissionRow};
-use crate::session::account::target::RehearsalOptions;
+use crate::session::account::target::{RehearsalOptions, RunTarget};
 use crate::session::error::CommandError;
+use crate::session::exit_code::ExitReason;
 use crate::session::locked_batch;
 use crate::session::operator::operator_batch::find_live_holder;
 use crate::session::operator::resolution::{
-    DecidedResolution, ResolveChoice, ResolveInput, UncertainJob, decide_resolution,
+    DecidedResolution, FirstCheck, ResolveChoice, ResolveInput, UncertainJob, check_first,
+    decide_resolution, quiet_wait_end,
 };
 use crate::text::{format_credits, pluralize};
 
@@ -32,6 +36,8 @@ struct UncertainView {
     history: JobHistory,
     callback: Option<CallbackReport>,
     credits_per_minute: f64,
+    /// When it can be stated that the request was not accepted, if not yet.
+    quiet_until: Option<Timestamp>,
 }
 
 impl UncertainView {
@@ -43,7 +49,17 @@ impl UncertainView {
         let history = ledger.job_history(batch.id, &key).await?.ok_or_else(settled)?;
         let callback = ledger.callback_report(due.submission).await?;
         let credits_per_minute = ledger.credits_per_minute().await?;
-        Ok(Self { batch, due, history, callback, credits_per_minute, key: key.clone() })
+        let settings = locked_batch::parse_stored(&batch).map_err(refused)?;
+        let quiet_until = quiet_wait_end(&due, &settings).filter(|end| *end > page.state.now());
+        Ok(Self {
+            batch,
+            due,
+            history,
+            callback,
+            credits_per_minute,
+            quiet_until,
+            key: key.clone(),
+        })
     }
 
     fn submission(&self) -> Option<&SubmissionRow> {
@@ -64,12 +80,19 @@ impl UncertainView {
 
 pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let view = UncertainView::read(&page).await?;
+    render(&page, &view, None)
+}
+
+/// Returns the page; `checked` is what a check has shown just now.
+fn render(page: &PageRequest, view: &UncertainView, checked: Option<&str>) -> PageResult {
     let token = new_token()?;
     let document = json!({
         "key": view.key,
         "tag": view.due.tag.to_string(),
         "project_id": view.due.project_id,
         "paid_at": view.paid_at_ms(),
+        "quiet_until": view.quiet_until.map(Timestamp::as_millisecond),
+        "checked": checked,
         "token": token,
     });
     let links = page.links();
@@ -79,10 +102,16 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
             a href=(links.batch(&view.batch.name)) { (view.batch.name) } " / "
             a href=(links.row(&view.batch.name, &view.key)) { (view.key) }
         }
-        div .title { h1 { "Was " (view.key) " paid for?" } }
+        div .title {
+            h1 { "Was " (view.key) @if page.is_rehearsal() { " accepted?" } @else { " paid for?" } }
+            @if page.is_rehearsal() { span .chip.finished { "rehearsal, nothing is paid" } }
+        }
+        @if let Some(checked) = checked {
+            p .saved role="status" { "Checked just now: " (with_code(checked)) ". Nothing was decided." }
+        }
         div .columns.wide-first {
-            div { (choices(&page, &view, &token)) }
-            div .first { (evidence(&view)) }
+            div { (choices(page, view, &token)) }
+            div .first { (evidence(page, view)) }
         }
     };
     let title = format!("Decide about {} · {}", view.key, view.batch.name);
@@ -90,12 +119,13 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
 }
 
 /// Returns what is known, in plain words.
-fn evidence(view: &UncertainView) -> Markup {
+fn evidence(page: &PageRequest, view: &UncertainView) -> Markup {
     let message = view.history.job.message.as_deref();
+    let request = if page.is_rehearsal() { "The request" } else { "The paid request" };
     html! {
         section .card aria-labelledby="h-evidence" {
             h2 id="h-evidence" { "What is known" }
-            p { "The paid request was sent, and no usable answer came back. AI Studios may be rendering the \
+            p { (request) " was sent, and no usable answer came back. AI Studios may be rendering the \
                 video, or may never have received the request." }
             dl .facts {
                 @if let Some(at) = view.due.paid_at { dt { "sent" } dd { (time(at)) } }
@@ -108,24 +138,37 @@ fn evidence(view: &UncertainView) -> Markup {
                     Some(callback) => { "AI Studios called about it, " (time(callback.first_at)) ": it was accepted" },
                     None => "none so far",
                 } }
+                dt { "quiet wait" }
+                dd { @match view.quiet_until {
+                    Some(end) => { "until " (time(end)) ": its request may still arrive" },
+                    None => "over",
+                } }
                 @if let Some(project) = &view.due.project_id {
-                    dt { "draft" } dd { code data-copy { (project) } }
+                    dt { "draft" } dd { code data-copy { (project) } " (a draft alone is no video)" }
                 }
             }
-            h2 { "How to find out" }
-            ol .guide {
-                li { div { "Copy this code: " code data-copy { "[cs:" (view.due.tag.to_string()) "]" } } }
-                li { div { "Open your projects at AI Studios, and search for it. Look at the exported videos, too." } }
-                li { div { b { "A project carries it:" } " copy its id, and choose " i { "The project is there" } "." } }
-                li { div { b { "None carries it," } " and the quiet wait (" code { "settle_after" } ") is over: choose "
-                    i { "It is certainly not there" } ". If you are not sure, wait: the next run checks again, free of charge." } }
-            }
+            (guide(view))
+        }
+    }
+}
+
+fn guide(view: &UncertainView) -> Markup {
+    html! {
+        h2 { "How to find out" }
+        ol .guide {
+            li { div { "Copy this code: " code data-copy { "[cs:" (view.due.tag.to_string()) "]" } } }
+            li { div { "Open your projects at AI Studios, and search for it. Look at the exported videos, too." } }
+            li { div { b { "A video carries it:" } " copy its id, and choose " i { "The project is there" } "." } }
+            li { div { b { "None carries it," } " and the quiet wait is over: choose "
+                i { "It is certainly not there" } ". If you are not sure, wait: the next run checks again, free of charge." } }
         }
     }
 }
 
 fn choices(page: &PageRequest, view: &UncertainView, token: &str) -> Markup {
-    let project = view.due.project_id.as_deref().unwrap_or_default();
+    // A draft whose export was lost is no video yet; with a callback, it is being rendered.
+    let project = view.due.project_id.as_deref().filter(|_| view.callback.is_some());
+    let because = "How you know (kept in the history)";
     html! {
         form .card.stacked.choices method="post" action=(page.links().resolve(&view.batch.name, &view.key)) {
             input type="hidden" name="token" value=(token);
@@ -138,25 +181,55 @@ fn choices(page: &PageRequest, view: &UncertainView, token: &str) -> Markup {
                         span .muted { "The video is followed and downloaded. Nothing is paid again." } }
                 }
                 label .sub { "Id of the project"
-                    input name="project" value=(project) autocomplete="off" spellcheck="false"; }
-                label .choice {
-                    input type="radio" name="choice" value="not-submitted";
-                    span { b { "It is certainly not there" } span .chip.waiting { "about " (view.price()) }
-                        span .muted { "The video is submitted again, and paid for. If the first request was accepted after \
-                            all, it is paid twice." } }
-                }
+                    input name="project" value=(project.unwrap_or_default()) autocomplete="off" spellcheck="false"; }
+                (absent_choice(page, view))
                 label .choice {
                     input type="radio" name="choice" value="abandon";
                     span { b { "I cannot tell, and give it up" } span .chip { "no new cost" }
-                        span .muted { "The row fails and is not submitted again by itself. It may have been paid for." } }
+                        span .muted { "The row fails and is not submitted again by itself. "
+                            @if page.is_rehearsal() { "In a real run, it may have been paid for." }
+                            @else { "It may have been paid for." } } }
                 }
             }
-            label { "How you know (kept in the history)" input name="because" maxlength="500" autocomplete="off"; }
+            label { (because) input name="because" maxlength="500" autocomplete="off"; }
             div .row {
                 button .primary type="submit" { "Check AI Studios and decide" }
+                button type="submit" name="only" value="check" formnovalidate { "Only check now (free)" }
                 a href=(page.links().row(&view.batch.name, &view.key)) { "Back, without a change" }
             }
             p .muted { "AI Studios is checked once more first. If it shows the video, that counts, whatever you chose." }
+        }
+    }
+}
+
+/// Returns the choice that pays for the video again, which is closed while the first request may arrive.
+fn absent_choice(page: &PageRequest, view: &UncertainView) -> Markup {
+    let effect = match page.is_rehearsal() {
+        true => {
+            "The video is rehearsed again. In a real run it is paid for, and twice if the first request \
+             was accepted after all."
+        }
+        false => {
+            "The video is submitted again, and paid for. If the first request was accepted after all, it \
+             is paid twice."
+        }
+    };
+    html! {
+        label .choice .closed[view.quiet_until.is_some()] {
+            input type="radio" name="choice" value="not-submitted" disabled[view.quiet_until.is_some()];
+            span { b { "It is certainly not there" }
+                @if page.is_rehearsal() { span .chip.finished { "nothing is paid" } }
+                @else { span .chip.waiting { "about " (view.price()) } }
+                span .muted {
+                    @match view.quiet_until {
+                        Some(end) => {
+                            "Can be answered after " (time(end)) ": until then, the first request may still \
+                             arrive. Load this page again then."
+                        },
+                        None => (effect),
+                    }
+                }
+            }
         }
     }
 }
@@ -169,7 +242,13 @@ pub(in crate::console) async fn apply(mut page: PageRequest) -> PageResult {
             "the video was submitted again since the page was opened: look at it once more";
         return Err(PageError::Changed(message.to_owned()));
     }
-    let decided = decide(&page, &view, &form).await?;
+    let decided = match form.get("only") {
+        Some(_) => match check(&page, &view).await? {
+            FirstCheck::Accepted(decided) => decided,
+            FirstCheck::Open(open) => return render(&page, &view, Some(&open.message)),
+        },
+        None => decide(&page, &view, &form).await?,
+    };
     let sent = SentForm { form: &form, shown: decided.shown };
     let request = submit_action(&page, &view.batch, decided.action, sent).await?;
     page.redirect(&page.links().request(&view.batch.name, request.id))
@@ -187,6 +266,14 @@ fn parse_choice(form: &FormFields) -> Result<ResolveChoice, PageError> {
     }
 }
 
+/// Checks AI Studios alone: the user has stated nothing.
+async fn check(page: &PageRequest, view: &UncertainView) -> Result<FirstCheck, PageError> {
+    let (batch, target) = load_target(page, view).await?;
+    let checked = check_first(uncertain_job(page, view), &batch, &target).await;
+    target.close().await;
+    checked.map_err(refused)
+}
+
 /// Checks AI Studios, as `callsheet resolve` does.
 async fn decide(
     page: &PageRequest,
@@ -194,11 +281,28 @@ async fn decide(
     form: &FormFields,
 ) -> Result<DecidedResolution, PageError> {
     let choice = parse_choice(form)?;
+    let (batch, target) = load_target(page, view).await?;
+    let because = form.get("because").unwrap_or_default();
+    let input = ResolveInput { job: uncertain_job(page, view), choice, because };
+    let decided = decide_resolution(input, &batch, &target).await;
+    target.close().await;
+    decided.map_err(refused)
+}
+
+fn uncertain_job<'v>(page: &'v PageRequest, view: &'v UncertainView) -> UncertainJob<'v> {
+    let (ledger, clock) = (&page.state.ledger, &page.state.clock);
+    UncertainJob { ledger, stored: &view.batch, clock, key: &view.key }
+}
+
+/// Returns the settings and the account of the batch, if this console may use them.
+async fn load_target(
+    page: &PageRequest,
+    view: &UncertainView,
+) -> Result<(Batch, RunTarget), PageError> {
     let (ledger, stored) = (&page.state.ledger, &view.batch);
     let is_rehearsal = page.state.settings.ledger_options.is_rehearsal;
     if is_rehearsal && find_live_holder(ledger, stored).await.is_some() {
-        let message = "the rehearsal is running, and its virtual AI Studios with it: decide when it has ended";
-        return Err(PageError::Changed(message.to_owned()));
+        return Err(PageError::Changed(REHEARSAL_IS_LIVE.to_owned()));
     }
     if !is_rehearsal
         && locked_batch::trust_question(ledger.address(), stored).map_err(refused)?.is_some()
@@ -209,14 +313,15 @@ async fn decide(
     }
     let rehearsal = is_rehearsal.then(RehearsalOptions::default);
     let loaded = locked_batch::load_target(ledger.address(), stored, rehearsal).await;
-    let (batch, target) = loaded.map_err(refused)?;
-    let because = form.get("because").unwrap_or_default();
-    let job = UncertainJob { ledger, stored, clock: &page.state.clock, key: &view.key };
-    let input = ResolveInput { job, choice, because };
-    let decided = decide_resolution(input, &batch, &target).await;
-    target.close().await;
-    decided.map_err(refused)
+    loaded.map_err(|error| match error.exit() {
+        // The virtual AI Studios belongs to the rehearsal of another batch.
+        ExitReason::BatchLocked => PageError::Changed(REHEARSAL_IS_LIVE.to_owned()),
+        _ => refused(error),
+    })
 }
+
+const REHEARSAL_IS_LIVE: &str =
+    "a rehearsal is running, and the virtual AI Studios with it: decide when it has ended";
 
 fn refused(error: CommandError) -> PageError {
     let message = error.message().unwrap_or("it could not be checked").to_owned();

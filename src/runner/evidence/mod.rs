@@ -307,7 +307,7 @@ pub(super) fn is_tagged(due: &DueJob) -> bool {
 }
 
 /// Returns whether the project shows a render other than the one it had before our request.
-fn has_own_render(project: &ProjectDetails, due: &DueJob) -> bool {
+pub fn has_own_render(project: &ProjectDetails, due: &DueJob) -> bool {
     project.export_evidence().is_some()
         && (due.mark.is_none() || project.render_identity() != due.mark)
 }

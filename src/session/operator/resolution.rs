@@ -4,6 +4,8 @@
 //! operator's statement. Nothing is changed here: the result is a request, bound to the paid request
 //! that the evidence is about.
 
+use jiff::Timestamp;
+
 use crate::aistudios::{CallError, ProjectDetails, StudioApi};
 use crate::batch::Batch;
 use crate::clock::Clock;
@@ -13,11 +15,12 @@ use crate::ledger::{
 };
 use crate::runner::{
     Observation, ProjectIndex, SubmissionEvidence, assess_submission, combine_with_callback,
-    profile_keeps_export_id, sent_project_name,
+    has_own_render, profile_keeps_export_id, sent_project_name,
 };
 use crate::session::account::target::RunTarget;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
+use crate::text::time_format::format_local_in_zone;
 
 /// What the operator states about an uncertain job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +66,8 @@ pub(crate) struct OpenJob {
     pub(crate) has_callback: bool,
     /// Whether the account certainly lacks it.
     pub(crate) is_absent: bool,
+    /// When it can be stated that it was not accepted, if not yet.
+    pub(crate) quiet_until: Option<Timestamp>,
 }
 
 /// A decision, ready to be requested.
@@ -98,8 +103,17 @@ pub(crate) async fn check_first(
             "AI Studios shows no trace of it".to_owned()
         }
     };
-    let (project_id, has_callback) = (due.project_id, callback.is_some());
-    Ok(FirstCheck::Open(OpenJob { message, project_id, has_callback, is_absent }))
+    let quiet_until = quiet_wait_end(&due, batch).filter(|end| *end > job.clock.now());
+    let has_callback = callback.is_some();
+    // A draft whose export was lost is no video yet.
+    let project_id = due.project_id.filter(|_| has_callback);
+    Ok(FirstCheck::Open(OpenJob { message, project_id, has_callback, is_absent, quiet_until }))
+}
+
+/// Returns when the quiet wait of a submission ends: until then, its request may still arrive at AI
+/// Studios.
+pub(crate) fn quiet_wait_end(due: &DueJob, batch: &Batch) -> Option<Timestamp> {
+    due.paid_at.and_then(|sent| sent.checked_add(batch.limits.settle_after).ok())
 }
 
 /// Checks AI Studios, and combines what it shows with the operator's choice.
@@ -120,7 +134,12 @@ pub(crate) async fn decide_resolution(
         // Evidence of acceptance takes precedence over the choice.
         (_, SubmissionEvidence::Accepted { .. }) => None,
         (ResolveChoice::Adopt(project), _) => {
-            check_adoptable(project, &due, ledger, &studio).await?
+            let adoption = Adoption { project, due: &due, has_callback: callback.is_some() };
+            check_adoptable(adoption, ledger, &studio).await?
+        }
+        (ResolveChoice::NotSubmitted, _) if callback.is_none() => {
+            ensure_quiet_wait_is_over(&due, batch, clock)?;
+            None
         }
         (ResolveChoice::NotSubmitted | ResolveChoice::Abandon, _) => None,
     };
@@ -206,24 +225,78 @@ async fn read_others(
     others
 }
 
-/// Returns an error if the project does not exist or belongs to another row, and a remark if that could
-/// not be checked. A wrong adoption could only be corrected by paying again.
-async fn check_adoptable(
-    project: &str,
+/// Rejects the statement that a request was not accepted while it may still arrive.
+fn ensure_quiet_wait_is_over(
     due: &DueJob,
+    batch: &Batch,
+    clock: &Clock,
+) -> Result<(), CommandError> {
+    let Some(end) = quiet_wait_end(due, batch).filter(|end| *end > clock.now()) else {
+        return Ok(());
+    };
+    let message = format!(
+        "its request may still arrive at AI Studios until {} (`settle_after`): say after that that it is \
+         not there; nothing was changed",
+        format_local_in_zone(end)
+    );
+    Err(CommandError::new(ExitReason::Uncertain, message))
+}
+
+/// A project that the operator names as that of a job.
+struct Adoption<'a> {
+    project: &'a str,
+    due: &'a DueJob,
+    has_callback: bool,
+}
+
+impl Adoption<'_> {
+    /// Returns whether the project may show no render yet although it is rendered: a callback proves
+    /// that, and a one-step request makes no draft.
+    fn needs_no_render(&self) -> bool {
+        self.has_callback || self.due.project_id.is_none()
+    }
+
+    fn is_own_draft(&self) -> bool {
+        self.due.project_id.as_deref() == Some(self.project)
+    }
+}
+
+/// Returns an error if the project does not exist, belongs to another row or is only a draft, and a
+/// remark if that could not be checked. A wrong adoption could only be corrected by paying again, and a
+/// draft would be followed without an end.
+async fn check_adoptable(
+    adoption: Adoption<'_>,
     ledger: &Ledger,
     studio: &impl StudioApi,
 ) -> Result<Option<String>, CommandError> {
+    let Adoption { project, due, .. } = adoption;
     let owner = ledger.project_owner(project, due.submission).await?;
     if let Some((batch, key)) = owner {
         let message = format!("`{project}` belongs to `{key}` of the batch `{batch}`");
         return Err(CommandError::usage(message));
     }
     match studio.read_project(project).await {
-        Ok(_) => Ok(None),
+        Ok(details) if adoption.needs_no_render() || has_own_render(&details, due) => Ok(None),
+        Ok(_) => Err(CommandError::new(
+            ExitReason::Uncertain,
+            format!(
+                "`{project}` is only a draft: AI Studios shows no render of it, so that there is no \
+                 video to follow; nothing was changed. Search your account for another project with the \
+                 tag, or check again later"
+            ),
+        )),
         Err(CallError::NotFound) => Err(CommandError::usage(format!(
             "AI Studios has no project `{project}`: copy the id from your account"
         ))),
+        Err(error) if adoption.is_own_draft() && !adoption.needs_no_render() => {
+            Err(CommandError::new(
+                ExitReason::Uncertain,
+                format!(
+                    "could not check whether the draft `{project}` is rendered ({error}); nothing was \
+                     changed"
+                ),
+            ))
+        }
         Err(error) => {
             Ok(Some(format!("could not check that AI Studios has `{project}` ({error})")))
         }
