@@ -261,12 +261,32 @@
     if (target.tagName === "TEXTAREA") target.focus(); else target.click();
   }
 
+  // --- A verdict is about a video that was seen: what is sent before its first picture, or a moment
+  // after it, was meant for the video before.
+  function guardVerdicts(player) {
+    const release = () => { delete review.dataset.guarded; };
+    const releaseSoon = () => setTimeout(release, 500);
+    review.dataset.guarded = "yes";
+    document.addEventListener("submit", (event) => {
+      if (!review.dataset.guarded || !event.target.matches("form.verdict")) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    }, true);
+    if (player.readyState > 1) releaseSoon();
+    player.onloadeddata = player.onerror = releaseSoon;
+    // A phone may load a video only when it is played.
+    setTimeout(release, 3000);
+  }
+
   if (review) {
     document.addEventListener("keydown", pressKey);
     document.addEventListener("click", toggleKeys);
     showKeys();
     const player = document.getElementById("player");
-    if (player) player.play().catch(() => {});
+    if (player) {
+      guardVerdicts(player);
+      player.play().catch(() => {});
+    }
   }
 
   document.documentElement.classList.add("js");

@@ -334,7 +334,8 @@ async fn videos_are_judged_and_taken_back_with_the_keyboard_alone() {
     browser.press(&tab, &["Enter"]);
     let shows = |key: &str| {
         format!(
-            "document.readyState == 'complete' && document.querySelector('figcaption .key')?.textContent == '{key}'"
+            "document.readyState == 'complete' && !document.querySelector('[data-guarded]') \
+             && document.querySelector('figcaption .key')?.textContent == '{key}'"
         )
     };
     browser.wait_for(&tab, &shows("k000"));

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::TestConsole;
 use super::browser::TestBrowser;
@@ -11,9 +11,10 @@ use crate::support::test_cli::TestCli;
 /// The number of videos of a reviewer's evening.
 const VIDEOS: usize = 200;
 
+/// Returns whether a page shows a video and takes a verdict on it.
 fn shows(key: &str) -> String {
     format!(
-        "document.readyState == 'complete' \
+        "document.readyState == 'complete' && !document.querySelector('[data-guarded]') \
          && document.querySelector('figcaption .key')?.textContent == '{key}'"
     )
 }
@@ -52,6 +53,30 @@ async fn a_phone_judges_by_touch_alone() {
     browser.wait_for(&tab, &shows("k002"));
     assert_eq!(verdicts(&cli), ["approved", "waiting", "waiting"]);
     assert_eq!(browser.errors, Vec::<String>::new());
+    console.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_tap_or_a_held_key_judges_no_video_that_was_not_seen() {
+    let Some(mut browser) = TestBrowser::start() else { return };
+    let cli = TestCli::new(4).await;
+    assert_eq!(cli.run(&["run", "b.toml", "--yes"]).code, Some(0));
+    let console = TestConsole::start(&cli, &[]).await;
+    let tab = browser.sign_in(&console, "/batches/promo");
+    browser.use_phone(&tab);
+    // The second tap comes as soon as the next page has its script, whatever its player has.
+    let tap = "addEventListener('DOMContentLoaded', () => \
+               document.querySelector('button[value=approved]')?.click())";
+    browser.call(Some(&tab), "Page.addScriptToEvaluateOnNewDocument", &json!({ "source": tap }));
+    browser.go(&tab, &format!("{}/batches/promo/review?key=k000", console.url));
+    browser.wait_for(&tab, &shows("k000"));
+    browser.tap(&tab, "button[value=approved]");
+    browser.wait_for(&tab, &shows("k001"));
+    let held = json!({ "type": "keyDown", "key": "a", "text": "a", "autoRepeat": true });
+    browser.call(Some(&tab), "Input.dispatchKeyEvent", &held);
+    browser.press(&tab, &["j"]);
+    browser.wait_for(&tab, &shows("k002"));
+    assert_eq!(verdicts(&cli), ["approved", "waiting", "waiting", "waiting"]);
     console.stop();
 }
 
