@@ -433,3 +433,31 @@ async fn no_page_is_wider_than_a_phone_and_every_field_has_a_name() {
     assert_eq!(browser.errors, Vec::<String>::new());
     console.stop();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_whole_on_a_phone() {
+    let Some(mut browser) = TestBrowser::start() else { return };
+    let cli = TestCli::new(1).await;
+    let key = "SPRING-2026-limited-edition-teapot-with-two-cups-017";
+    cli.write("s.csv", &format!("key,script\n{key},Hello\n"));
+    assert_eq!(cli.run(&["run", "b.toml", "--yes"]).code, Some(0));
+    let console = TestConsole::start(&cli, &[]).await;
+    let tab = browser.sign_in(&console, "/batches/promo");
+    browser.use_phone(&tab);
+    for (path, keys) in [
+        ("", ".events .key"),
+        ("/rows", ".rows .key"),
+        (&format!("/review?key={key}"), "figcaption .key"),
+    ] {
+        browser.go(&tab, &format!("{}/batches/promo{path}", console.url));
+        let is_whole = format!(
+            "(() => {{ const keys = [...document.querySelectorAll('{keys}')];
+            return keys.length > 0 && keys.every((one) => one.scrollWidth <= one.clientWidth + 1
+                && getComputedStyle(one).whiteSpace != 'nowrap'); }})()"
+        );
+        assert_eq!(browser.evaluate(&tab, &is_whole), true, "{path}");
+        let fits = "document.documentElement.scrollWidth <= 360";
+        assert_eq!(browser.evaluate(&tab, fits), true, "{path}");
+    }
+    console.stop();
+}
