@@ -14,6 +14,7 @@ use crate::console::pages::page_parts::{sentence, with_code};
 use crate::console::sign_in::requester::ConsoleRequester;
 use crate::console::state::ConsoleState;
 use crate::ledger::ConsoleRole;
+use crate::text::time_format::describe_zone;
 
 /// Seconds between two reloads of a live page without JavaScript.
 const RELOAD_S: u32 = 10;
@@ -44,6 +45,8 @@ pub(crate) fn page_document(
     page: ConsolePage,
 ) -> Response {
     let links = state.assets.links();
+    // A live page may show its first time later.
+    let has_times = page.is_live || page.main.0.contains("<time ");
     let document = html! {
         (DOCTYPE)
         html lang="en" {
@@ -63,6 +66,7 @@ pub(crate) fn page_document(
                 a .skip href="#main" { "Skip to content" }
                 @if let Some(requester) = requester { (navigation(state, requester, page.section)) }
                 main id="main" tabindex="-1" .narrow[requester.is_none()] { (page.main) }
+                @if has_times { footer .zone { "Times: " (describe_zone(state.now())) } }
             }
         }
     };

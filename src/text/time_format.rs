@@ -22,6 +22,23 @@ pub(crate) fn local_zone(at: Timestamp) -> String {
     at.to_zoned(TimeZone::system()).strftime("%Z").to_string()
 }
 
+/// Returns the name of the local time zone, such as "Europe/Berlin"; without one, its abbreviation at a
+/// time.
+pub(crate) fn zone_name(at: Timestamp) -> String {
+    let local = at.to_zoned(TimeZone::system());
+    let name = local.time_zone().iana_name().map(str::to_owned);
+    name.unwrap_or_else(|| local_zone(at))
+}
+
+/// Returns the local time zone with its distance from UTC at a time.
+pub(crate) fn describe_zone(at: Timestamp) -> String {
+    let name = zone_name(at);
+    if name == "UTC" {
+        return name;
+    }
+    format!("{name} (now UTC{})", at.to_zoned(TimeZone::system()).strftime("%:z"))
+}
+
 /// Returns a time as local time of day.
 pub(crate) fn format_local_time(at: Timestamp) -> String {
     at.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()

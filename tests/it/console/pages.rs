@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode, header};
 use serde_json::Value;
 
-use super::TestConsole;
+use super::{SERVE, TestConsole};
 use crate::support::test_cli::TestCli;
 
 fn count_rows(status: &Value) -> u64 {
@@ -237,4 +237,26 @@ async fn an_address_that_was_asked_for_must_be_free_and_the_console_can_be_left_
     }
     assert!(!receiver.stdout().contains("console"));
     first.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_with_times_names_their_time_zone_once() {
+    let cli = TestCli::new(1).await;
+    assert_eq!(cli.run(&["run", "b.toml", "--yes"]).code, Some(0));
+    let mut command = cli.command_without_credentials(&SERVE);
+    command.env("TZ", "Asia/Seoul");
+    let mut console = TestConsole::start_command(&cli, &mut command).await;
+    let link = console.link.clone().unwrap();
+    console.sign_in_with_link(&link).await;
+    for (path, times) in [
+        ("/", 1),
+        ("/batches/promo", 1),
+        ("/batches/promo/rows/k000", 1),
+        ("/new", 0),
+        ("/batches/promo/actions/pause", 0),
+    ] {
+        let page = console.get(path).await.text();
+        assert_eq!(page.matches("Asia/Seoul (now UTC+09:00)").count(), times, "{path}: {page}");
+    }
+    console.stop();
 }

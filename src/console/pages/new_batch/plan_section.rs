@@ -9,6 +9,7 @@ use crate::console::pages::page_parts::with_code;
 use crate::ledger::JobState;
 use crate::session::operator::operator_batch::find_live_holder;
 use crate::session::upload::{PlanOffer, StartProgress, UploadPlan, UploadedBatch};
+use crate::text::time_format::zone_name;
 use crate::text::{format_credits, format_duration, pluralize, truncate};
 
 /// Characters of a changed cell.
@@ -182,7 +183,7 @@ fn approval_form(
             details {
                 summary { "Later, or with a reason" }
                 div .stacked {
-                    label { "Begin at" input type="datetime-local" name="at"; }
+                    label { "Begin at (" (zone_name(page.state.now())) ")" input type="datetime-local" name="at"; }
                     label { "Reason, for the audit trail" input name="because" maxlength="500" autocomplete="off"; }
                 }
             }
