@@ -121,7 +121,8 @@ fn entry_cells(page: &PageRequest, entry: &AuditEntry) -> Markup {
         td .message {
             (with_code(&truncate(&entry.subject, TEXT_CHARS_MAX)))
             @if let Some(credits) = entry.credits.filter(|credits| *credits > 0.0) {
-                ", about " (format_credits(credits))
+                @if page.is_rehearsal() { ", would cost about " } @else { ", about " }
+                (format_credits(credits))
             }
             @if let Some(message) = &entry.message { " · " (with_code(message)) }
             @if let (Some(batch), Some(run)) = (&entry.batch, entry.run_id) {

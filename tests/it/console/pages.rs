@@ -260,3 +260,50 @@ async fn a_page_with_times_names_their_time_zone_once() {
     }
     console.stop();
 }
+
+/// Removes what a page of a rehearsal may say about money.
+fn without_allowed_words(page: &str) -> String {
+    let allowed = [
+        "paid_at",
+        "othing is paid",
+        "in a real run paid for, not paid before",
+        "which in a real run is paid for again",
+        "In a real run it is paid for",
+        "In a real run, it may have been paid for",
+        "Nothing is paid again",
+    ];
+    allowed.iter().fold(page.to_owned(), |text, words| text.replace(words, ""))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_page_of_a_rehearsal_speaks_of_payments() {
+    let cli = TestCli::with_settings(4, "submission = 'one-step'", |_| ()).await;
+    let fault = ["--fault", "reset-before=create:1", "--fault", "400=create:3"];
+    let rehearse = ["run", "b.toml", "--sandbox", "--speed", "3000", "--no-wait"];
+    let ended = cli.run(&[&rehearse[..], &fault].concat());
+    assert_eq!(ended.code, Some(6), "{ended:?}");
+    let console = TestConsole::open(&cli, &["--sandbox"]).await;
+    let rows = console.get_json("/batches/promo/rows?state=uncertain").await;
+    let lost = rows["rows"][0]["key"].as_str().unwrap().to_owned();
+    let done = console.get_json("/batches/promo/rows?state=done").await;
+    let done = done["rows"][0]["key"].as_str().unwrap().to_owned();
+    for path in [
+        "/batches/promo/timeline",
+        "/batches/promo/rows",
+        "/batches/promo/actions/retry",
+        &format!("/batches/promo/rows/{lost}/resolve"),
+        &format!("/batches/promo/rows/{done}"),
+        "/batches/promo/review",
+        "/audit",
+    ] {
+        let page = console.get(path).await;
+        assert_eq!(page.status, StatusCode::OK, "{path}");
+        let text = without_allowed_words(&page.text());
+        for word in ["paid", "charged"] {
+            let place =
+                text.find(word).map(|at| &text[at.saturating_sub(200)..(at + 80).min(text.len())]);
+            assert_eq!(place, None, "{path}");
+        }
+    }
+    console.stop();
+}

@@ -34,7 +34,7 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let main = html! {
         (batch_header(&page, &batch.name, BatchTab::Timeline))
         @if plots.is_empty() {
-            div .empty { h2 { "No timeline yet" } p { "It shows the last run that paid for a video." } }
+            div .empty { h2 { "No timeline yet" } p { "It shows the last run that " @if page.is_rehearsal() { "rehearsed" } @else { "paid for" } " a video." } }
         } @else {
             div .plots { @for plot in &plots { (plot_figure(plot)) } }
         }

@@ -62,8 +62,8 @@ pub(super) fn section(page: &PageRequest, upload: &UploadedBatch, view: PlanView
                 None => p { "Fix the problems above; then the plan and its price are shown here." },
                 Some(offer) => {
                     p .lead { (lead(offer)) }
-                    (listing(offer))
-                    (price(offer, view.batch))
+                    (listing(page, offer))
+                    (price(page, offer, view.batch))
                     (approval(page, upload, &view, offer))
                 }
             }
@@ -81,8 +81,12 @@ fn lead(offer: &PlanOffer) -> String {
     }
 }
 
-fn listing(offer: &PlanOffer) -> Markup {
+fn listing(page: &PageRequest, offer: &PlanOffer) -> Markup {
     let listing = &offer.listing;
+    let again = match page.is_rehearsal() {
+        true => "rehearsed before, rehearsed again",
+        false => "paid before, rendered again",
+    };
     html! {
         ul .plain {
             @for change in listing.changed.iter().take(ROWS_MAX) {
@@ -102,7 +106,7 @@ fn listing(offer: &PlanOffer) -> Markup {
                         @if change.template_changed { "; the template" }
                     }
                     " "
-                    @if change.is_paid_again { span .chip.attention { "paid before, rendered again" } }
+                    @if change.is_paid_again { span .chip.attention { (again) } }
                 }
             }
             @for row in listing.removed.iter().take(ROWS_MAX) {
@@ -116,7 +120,7 @@ fn listing(offer: &PlanOffer) -> Markup {
     }
 }
 
-fn price(offer: &PlanOffer, work: BatchWork) -> Markup {
+fn price(page: &PageRequest, offer: &PlanOffer, work: BatchWork) -> Markup {
     let continued = work.count_continued();
     let estimate = &offer.estimate;
     let again = offer.review.paid_again;
@@ -124,12 +128,15 @@ fn price(offer: &PlanOffer, work: BatchWork) -> Markup {
         p .price {
             @if estimate.videos == 0 { "Nothing new to render." }
             @else {
-                b { (pluralize(estimate.videos, "video")) ", about " (format_credits(estimate.credits)) }
+                @if page.is_rehearsal() {
+                    b { (pluralize(estimate.videos, "video")) ", nothing is paid" }
+                    " (would cost about " (format_credits(estimate.credits)) ")"
+                } @else { b { (pluralize(estimate.videos, "video")) ", about " (format_credits(estimate.credits)) } }
                 " · " (format_duration(estimate.speech_duration)) " of speech · "
                 (format_duration(estimate.duration_min)) " to " (format_duration(estimate.duration_max))
             }
-            @if continued > 0 { " " (pluralize(continued, "video")) " in progress, already submitted" }
-            @if again > 0 { " · " (pluralize(again, "video")) " of them paid for before" }
+            @if continued > 0 { " · " (pluralize(continued, "video")) " in progress, already submitted" }
+            @if again > 0 { " · " (pluralize(again, "video")) " of them " @if page.is_rehearsal() { "rehearsed" } @else { "paid for" } " before" }
         }
         @for message in &offer.review_messages { p .remark { (with_code(message)) } }
     }

@@ -6,6 +6,7 @@ use crate::console::pages::page_parts::time;
 use crate::ledger::{AuditEntry, EventRow, JobHistory, SubmissionRow};
 use crate::session::job_event_text::describe_history;
 use crate::session::reports::job_json::JobTrail;
+use crate::text::format_credits;
 
 /// Events shown; a render that was polled for days has more, and JSON has all.
 const EVENTS_MAX: usize = 200;
@@ -68,18 +69,18 @@ fn trail_item(entry: &AuditEntry) -> Markup {
     }
 }
 
-pub(super) fn submissions(history: &JobHistory) -> Markup {
+pub(super) fn submissions(history: &JobHistory, is_rehearsal: bool) -> Markup {
     html! {
         @if !history.submissions.is_empty() {
             section .card aria-labelledby="h-submissions" {
                 h2 id="h-submissions" { "Submissions" }
-                ul .runs { @for submission in history.submissions.iter().rev() { (submission_item(submission)) } }
+                ul .runs { @for submission in history.submissions.iter().rev() { (submission_item(submission, is_rehearsal)) } }
             }
         }
     }
 }
 
-fn submission_item(submission: &SubmissionRow) -> Markup {
+fn submission_item(submission: &SubmissionRow, is_rehearsal: bool) -> Markup {
     html! {
         li {
             div .row {
@@ -87,7 +88,7 @@ fn submission_item(submission: &SubmissionRow) -> Markup {
                 strong { (submission.outcome) }
                 span .muted { (submission.way) ", version " (submission.version) ", run " (submission.run_id) }
                 span .spacer {}
-                @if let Some(credits) = submission.credits { span { (credits) " credits" } }
+                @if let Some(credits) = submission.credits { span { @if is_rehearsal { "would cost " } (format_credits(credits)) } }
             }
             dl .facts {
                 dt { "tag" } dd { code data-copy { "[cs:" (submission.tag) "]" } }
@@ -95,7 +96,7 @@ fn submission_item(submission: &SubmissionRow) -> Markup {
                 @if let Some(id) = &submission.render_id { dt { "rendered as" } dd { code data-copy { (id) } } }
                 @if let Some(id) = &submission.subject { dt { "made from" } dd { code data-copy { (id) } } }
                 dt { "begun" } dd { (time(submission.begun_at)) }
-                @if let Some(at) = submission.paid_at { dt { "paid request" } dd { (time(at)) } }
+                @if let Some(at) = submission.paid_at { dt { @if is_rehearsal { "request" } @else { "paid request" } } dd { (time(at)) } }
                 @if let Some(at) = submission.settled_at { dt { "outcome known" } dd { (time(at)) } }
                 @if submission.looks > 0 { dt { "evidence checks" } dd { (submission.looks) } }
                 @if let Some(at) = submission.called_at { dt { "callback" } dd { (time(at)) } }

@@ -49,7 +49,7 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
                 div id="status" data-live { (view.status(&commands)) }
                 div id="verdicts" data-live { (history::trail(&trail)) }
                 div id="history" data-live { (history::section(&history, &batch.base_url)) }
-                div id="submissions" data-live { (history::submissions(&history)) }
+                div id="submissions" data-live { (history::submissions(&history, page.is_rehearsal())) }
             }
         }
     };
