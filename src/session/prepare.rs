@@ -225,17 +225,7 @@ pub(crate) async fn lock_all(
     if let (SessionTarget::Live(_), Some(_)) = (&target, ledger.address().as_server()) {
         batches.iter().try_for_each(|parsed| ensure_long_quiet_wait(&parsed.batch))?;
     }
-    let mut locks = Vec::new();
-    for ParsedBatch { batch, .. } in &batches {
-        locks.push(lock_one(batch, held, context).await?);
-    }
-    let targets = match target {
-        SessionTarget::Live(targets) => targets,
-        SessionTarget::Rehearsal(settings) => {
-            let sandbox = Arc::new(RunTarget::start_rehearsal(ledger.address(), *settings).await?);
-            vec![sandbox; batches.len()]
-        }
-    };
+    let (locks, targets) = acquire_all(&batches, target, held, context).await?;
     let mut locked = Vec::new();
     for ((parsed, lock), target) in batches.into_iter().zip(locks).zip(targets) {
         let ParsedBatch { mut batch, report } = parsed;
@@ -248,6 +238,49 @@ pub(crate) async fn lock_all(
     Ok(locked)
 }
 
+/// Acquires the locks and the targets. A rehearsal that waits for the sandbox of another one gives its
+/// locks back meanwhile, so that its batches can be used.
+async fn acquire_all(
+    batches: &[ParsedBatch],
+    target: SessionTarget,
+    held: HeldBatch,
+    context: SessionContext<'_>,
+) -> Result<(Vec<BatchLock>, Vec<Arc<RunTarget>>), CommandError> {
+    let mut is_reported = false;
+    loop {
+        let mut locks = Vec::new();
+        for ParsedBatch { batch, .. } in batches {
+            locks.push(lock_one(batch, held, context).await?);
+        }
+        let settings = match target {
+            SessionTarget::Live(targets) => return Ok((locks, targets)),
+            SessionTarget::Rehearsal(ref settings) => (**settings).clone(),
+        };
+        match (RunTarget::start_rehearsal(context.ledger.address(), settings).await, held) {
+            (Err(error), HeldBatch::WaitFor) if error.exit() == ExitReason::BatchLocked => {
+                drop(locks);
+                report_wait(ANOTHER_REHEARSAL, &mut is_reported, context);
+                tokio::time::sleep(HELD_BATCH_PERIOD).await;
+            }
+            (started, HeldBatch::WaitFor | HeldBatch::Reject) => {
+                let sandbox = Arc::new(started?);
+                return Ok((locks, vec![sandbox; batches.len()]));
+            }
+        }
+    }
+}
+
+/// What a rehearsal waits for.
+const ANOTHER_REHEARSAL: &str = "another rehearsal uses the virtual AI Studios of this ledger";
+
+/// Reports once what a session waits for.
+fn report_wait(message: &str, is_reported: &mut bool, context: SessionContext<'_>) {
+    if !*is_reported {
+        context.observer.notify(SessionEvent::WaitingForRun { message });
+    }
+    *is_reported = true;
+}
+
 async fn lock_one(
     batch: &Batch,
     held: HeldBatch,
@@ -258,11 +291,8 @@ async fn lock_one(
         let locked = lock_batch(context.ledger, batch.name.as_str(), context.clock).await;
         match (locked, held) {
             (Err(error), HeldBatch::WaitFor) if error.exit() == ExitReason::BatchLocked => {
-                let message = error.message().filter(|_| !is_reported);
-                message.iter().for_each(|message| {
-                    context.observer.notify(SessionEvent::WaitingForRun { message });
-                });
-                is_reported = true;
+                let message = error.message().unwrap_or_default();
+                report_wait(message, &mut is_reported, context);
                 tokio::time::sleep(HELD_BATCH_PERIOD).await;
             }
             (locked, HeldBatch::WaitFor | HeldBatch::Reject) => return locked,

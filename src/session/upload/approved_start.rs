@@ -175,11 +175,15 @@ impl UploadedBatch {
     /// such. The process does not need this console.
     fn watch(&self, mut child: Child, hash: &str, ledger: Ledger, clock: Clock) {
         let (batch, hash) = (self.name().to_owned(), Some(hash.to_owned()));
+        let log = self.log_file();
+        let log_start = std::fs::metadata(&log).map_or(0, |file| file.len());
         tokio::spawn(async move {
             let exit = child.wait().await.ok().and_then(|status| status.code());
             let exit =
                 exit.map_or_else(|| "it was killed".to_owned(), |code| format!("exit {code}"));
-            let message = format!("the process ended before its run began ({exit})");
+            let cause =
+                last_error(&log, log_start).map_or_else(String::new, |error| format!(": {error}"));
+            let message = format!("the process ended before its run began ({exit}){cause}");
             let end = AuditEnd::without_effect(RequestOutcome::Failed, message);
             let at = clock.now();
             // Without the ledger, the next approval ends it.
@@ -290,6 +294,14 @@ impl UploadedBatch {
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(false);
         Ok(command.spawn()?)
     }
+}
+
+/// Returns the last error that a run wrote behind `start`, which its exit code does not tell.
+fn last_error(log: &Path, start: u64) -> Option<String> {
+    let text = read_text(log).ok()?;
+    let own = text.get(usize::try_from(start).ok()?..)?;
+    let line = own.lines().rev().find_map(|line| line.split_once("error: "));
+    line.map(|(_, message)| strip_control_from_lines(message).into_owned())
 }
 
 fn open_log(path: &Path) -> std::io::Result<File> {

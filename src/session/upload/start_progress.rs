@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{UploadError, UploadedBatch};
 use crate::ledger::{Ledger, RequestOutcome};
+use crate::session::account::target::is_rehearsal_host;
 use crate::session::batch_status::RunStatus;
 
 /// The state of the last approval of a batch.
@@ -18,6 +19,10 @@ pub(crate) enum StartProgress {
     WaitsForRun {
         run: i64,
         began_at: Timestamp,
+    },
+    /// It begins when the rehearsal of another batch has ended, whose virtual AI Studios it uses.
+    WaitsForRehearsal {
+        batch: String,
     },
     /// Its process plans once more.
     Begins,
@@ -36,6 +41,7 @@ impl StartProgress {
             Self::NotApproved => "not-approved",
             Self::WaitsUntil(_) => "waits-until",
             Self::WaitsForRun { .. } => "waits-for-run",
+            Self::WaitsForRehearsal { .. } => "waits-for-rehearsal",
             Self::Begins => "begins",
             Self::Began => "began",
             Self::Ended { .. } => "ended",
@@ -45,7 +51,10 @@ impl StartProgress {
     /// Returns whether it can be withdrawn.
     pub(crate) fn is_waiting(&self) -> bool {
         match self {
-            Self::WaitsUntil(_) | Self::WaitsForRun { .. } | Self::Begins => true,
+            Self::WaitsUntil(_)
+            | Self::WaitsForRun { .. }
+            | Self::WaitsForRehearsal { .. }
+            | Self::Begins => true,
             Self::NotApproved | Self::Began | Self::Ended { .. } => false,
         }
     }
@@ -80,7 +89,26 @@ impl UploadedBatch {
         if let Some(time) = live.not_before.filter(|time| *time > now) {
             return Ok(StartProgress::WaitsUntil(time));
         }
-        Ok(self.live_run(ledger).await?.unwrap_or(StartProgress::Begins))
+        if let Some(waits) = self.live_run(ledger).await? {
+            return Ok(waits);
+        }
+        Ok(self.live_rehearsal(ledger).await?.unwrap_or(StartProgress::Begins))
+    }
+
+    /// Returns the rehearsal of another batch that is live. Runs at AI Studios do not wait for each other.
+    async fn live_rehearsal(&self, ledger: &Ledger) -> Result<Option<StartProgress>, UploadError> {
+        for other in ledger.batches().await? {
+            if other.name == self.name() || !is_rehearsal_host(&other.base_url) {
+                continue;
+            }
+            let Some(last) = ledger.runs(Some(other.id), 1).await?.into_iter().next() else {
+                continue;
+            };
+            if RunStatus::read(&last, ledger).await == RunStatus::Live {
+                return Ok(Some(StartProgress::WaitsForRehearsal { batch: other.name }));
+            }
+        }
+        Ok(None)
     }
 
     /// Returns the run of the batch that is live.

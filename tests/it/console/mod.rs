@@ -3,6 +3,7 @@
 mod actions;
 mod batch_from_upload;
 mod browser;
+mod continued;
 mod formulas;
 mod large_batch;
 mod large_ledger;

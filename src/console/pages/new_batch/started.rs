@@ -7,7 +7,7 @@ use super::{open_upload, upload_root};
 use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
-use crate::console::pages::page_parts::time;
+use crate::console::pages::page_parts::{time, with_code};
 use crate::ledger::ConsoleRole;
 use crate::session::upload::{StartProgress, UploadedBatch};
 
@@ -30,7 +30,7 @@ pub(in crate::console) async fn show_started(page: PageRequest) -> PageResult {
             div .title { h1 { (heading(&progress)) } }
             section .card {
                 (sentence(&page, &upload, &progress))
-                @if !log.is_empty() { details { summary { "Messages of the run" } pre { (log) } } }
+                @if !log.is_empty() { details open[matches!(progress, StartProgress::Ended { .. })] { summary { "Messages of the run" } pre { (log) } } }
                 p {
                     a href=(links.to(&format!("/new/{}/started", upload.name()))) { "Look again" }
                     " · " a href=(links.to(&format!("/new/{}", upload.name()))) { "Back to the plan" }
@@ -47,7 +47,9 @@ pub(in crate::console) async fn show_started(page: PageRequest) -> PageResult {
 fn heading(progress: &StartProgress) -> &'static str {
     match progress {
         StartProgress::NotApproved => "Not approved yet",
-        StartProgress::WaitsUntil(_) | StartProgress::WaitsForRun { .. } => "Approved, and waiting",
+        StartProgress::WaitsUntil(_)
+        | StartProgress::WaitsForRun { .. }
+        | StartProgress::WaitsForRehearsal { .. } => "Approved, and waiting",
         StartProgress::Begins | StartProgress::Began => "The run begins",
         StartProgress::Ended { .. } => "No run began",
     }
@@ -57,11 +59,17 @@ fn sentence(page: &PageRequest, upload: &UploadedBatch, progress: &StartProgress
     html! {
         @match progress {
             StartProgress::NotApproved => p { "Nothing was approved, and nothing is rendered." },
-            StartProgress::WaitsUntil(_) | StartProgress::WaitsForRun { .. } | StartProgress::Begins => (waiting(page, upload, progress)),
+            StartProgress::WaitsUntil(_)
+            | StartProgress::WaitsForRun { .. }
+            | StartProgress::WaitsForRehearsal { .. }
+            | StartProgress::Begins => (waiting(page, upload, progress)),
             StartProgress::Began => p { (CHECKS_ONCE_MORE) },
             StartProgress::Ended { outcome, message } => {
                 p .lead { "Nothing was rendered (" (outcome.as_str()) ")." }
-                p .stop { (message) }
+                p .stop { (with_code(message)) }
+                p .actions {
+                    a .button.primary href=(page.links().to(&format!("/new/{}#plan", upload.name()))) { "Look at the plan and approve it again" }
+                }
             },
         }
     }
@@ -96,6 +104,11 @@ fn waits_for(page: &PageRequest, batch: &str, progress: &StartProgress) -> Marku
                 "Approved. It waits for the run of " (time(*began_at)) " (#" (run) ") to end: "
                 a href=(page.links().batch(batch)) { "watch that" }
                 ". Then it begins, if the plan is still the one that was approved."
+            },
+            StartProgress::WaitsForRehearsal { batch: other } => {
+                "Approved. It waits for the rehearsal of " a href=(page.links().batch(other)) { (other) }
+                " to end: the virtual AI Studios rehearses one batch after the other. Then it begins by \
+                 itself, if the plan is still the one that was approved."
             },
             StartProgress::Begins | StartProgress::Began => { "Approved. " (CHECKS_ONCE_MORE) },
             StartProgress::NotApproved | StartProgress::Ended { .. } => {},
