@@ -6,11 +6,12 @@ use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
 use crate::console::pages::action::{action_address, action_title};
-use crate::console::pages::new_batch::has_upload;
+use crate::console::pages::new_batch::find_reach;
 use crate::console::pages::page_parts::{number, time, with_code};
 use crate::ledger::{ConsoleRole, OperatorAction, OperatorRequest, RequestOutcome};
 use crate::session::operator::operator_batch::find_live_holder;
 use crate::session::reports::request_json::request_json;
+use crate::session::upload::BatchReach;
 use crate::text::format_credits;
 
 pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
@@ -25,6 +26,7 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
         .ok_or_else(|| PageError::NotFound(format!("`{}` has no such request", batch.name)))?;
     let links = page.links();
     let is_live = find_live_holder(&page.state.ledger, &batch).await.is_some();
+    let reach = find_reach(&page, &batch).await?;
     let main = html! {
         nav .trail aria-label="Breadcrumb" {
             a href=(links.to("/")) { "Batches" } " / "
@@ -32,7 +34,7 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
             a href=(links.to("/audit")) { "Audit" }
         }
         div .title { h1 { (action_title(request.action)) } }
-        div id="request" data-live { (request_section(&page, &request, is_live)) }
+        div id="request" data-live { (request_section(&page, &request, (!is_live).then_some(&reach))) }
     };
     let title = format!("{} · {}", action_title(request.action), batch.name);
     let is_open = request.outcome.is_none();
@@ -42,7 +44,12 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     )
 }
 
-fn request_section(page: &PageRequest, request: &OperatorRequest, is_live: bool) -> Markup {
+/// Returns what came of a request; `reach` is set if no run is live.
+fn request_section(
+    page: &PageRequest,
+    request: &OperatorRequest,
+    reach: Option<&BatchReach>,
+) -> Markup {
     let links = page.links();
     let again = match request.outcome {
         Some(RequestOutcome::Refused | RequestOutcome::Failed | RequestOutcome::Expired) => {
@@ -58,7 +65,7 @@ fn request_section(page: &PageRequest, request: &OperatorRequest, is_live: bool)
                 span .lead { (outcome_sentence(request)) }
             }
             @if is_message_shown(request) { p .stop { (with_code(request.message.as_deref().unwrap_or_default())) } }
-            @if !is_live { (next_run(page, request)) }
+            @if let Some(reach) = reach { (next_run(page, request, reach)) }
             (facts(page, request))
             div .row.actions {
                 @if let Some(action) = again {
@@ -77,7 +84,7 @@ fn is_message_shown(request: &OperatorRequest) -> bool {
 }
 
 /// Returns what continues the videos of a request that only made them ready.
-fn next_run(page: &PageRequest, request: &OperatorRequest) -> Markup {
+fn next_run(page: &PageRequest, request: &OperatorRequest, reach: &BatchReach) -> Markup {
     let is_waiting = request.outcome == Some(RequestOutcome::Done)
         && match request.action {
             OperatorAction::Retry | OperatorAction::Unpause | OperatorAction::DownloadAgain => true,
@@ -85,7 +92,7 @@ fn next_run(page: &PageRequest, request: &OperatorRequest) -> Markup {
             OperatorAction::Cancel | OperatorAction::Pause | OperatorAction::Stop => false,
         };
     let is_operator = page.requester.has_role(ConsoleRole::Operator);
-    let is_in_console = is_operator && has_upload(page, &request.batch);
+    let is_in_console = is_operator && matches!(reach, BatchReach::Here(_));
     html! {
         @if is_waiting {
             p {

@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
 use super::upload_folder::{read_text, write_file};
-use super::{PlanOffer, UploadError, UploadedBatch};
+use super::{ConsoleBatch, PlanOffer, UploadError};
 use crate::clock::Clock;
 use crate::ledger::{
     AuditAction, AuditEnd, AuditSource, Ledger, NewAuditEntry, RequestOutcome, StartEnd,
@@ -66,7 +66,7 @@ pub(crate) struct StartedProcess {
     pub(crate) not_before: Option<Timestamp>,
 }
 
-impl UploadedBatch {
+impl ConsoleBatch {
     /// Starts the run of the approved plan.
     ///
     /// # Errors
@@ -87,6 +87,7 @@ impl UploadedBatch {
             Ok(offer) => offer,
             Err(error) => return Err(self.record_refusal(approval, ledger, error).await),
         };
+        self.create_folder()?;
         if live.is_none() {
             let message = "its process ended before its run began";
             let end = AuditEnd::without_effect(RequestOutcome::Expired, message);

@@ -1,12 +1,13 @@
-//! Batches that begin with a sheet that was sent to the console: its folder, its settings, its plan,
-//! and the start of its run.
+//! Batches whose runs are approved in the console: their plan and the start of their runs. Most begin
+//! with a sheet that was sent to it: its folder and its settings are here as well.
 //!
-//! Each batch has a folder of its own, named like the batch: `sheet.csv`, `template.json.hbs`, the batch
+//! Each such batch has a folder of its own, named like the batch: `sheet.csv`, `template.json.hbs`, the batch
 //! file, and `setup.json` with the user's decisions. The sheet is kept as CSV, so that its cells can be
 //! edited in the browser. Invariants: no name of a file comes from outside, nothing outside the folder
 //! is written, no link is followed, and nothing is spent before a plan was approved.
 
 mod approved_start;
+mod console_batch;
 mod edit_audit;
 pub(crate) mod plan_approval;
 mod start_progress;
@@ -15,11 +16,12 @@ mod upload_folder;
 mod upload_plan;
 mod uploaded_sheet;
 
-use std::path::PathBuf;
+use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::approved_start::{ApprovedStart, StartOutcome};
+pub(crate) use self::console_batch::{BatchReach, ConsoleBatch};
 pub(crate) use self::start_progress::StartProgress;
 pub(crate) use self::upload_error::UploadError;
 pub(crate) use self::upload_folder::UploadRoot;
@@ -27,7 +29,6 @@ pub(crate) use self::upload_plan::{PlanOffer, UploadFinding, UploadPlan};
 pub(crate) use self::uploaded_sheet::CellEdit;
 
 use self::upload_folder::{read_text, write_file};
-use crate::batch::BatchName;
 use crate::scaffold::{
     DraftPlaces, GalleryTemplate, ProjectTemplate, SetupAnswers, SetupProposal, propose_batch,
 };
@@ -61,9 +62,16 @@ pub(crate) enum UploadTemplate<'t> {
 /// An uploaded batch.
 #[derive(Debug)]
 pub(crate) struct UploadedBatch {
-    folder: PathBuf,
-    name: BatchName,
+    console_batch: ConsoleBatch,
     pub(crate) setup: UploadSetup,
+}
+
+impl Deref for UploadedBatch {
+    type Target = ConsoleBatch;
+
+    fn deref(&self) -> &ConsoleBatch {
+        &self.console_batch
+    }
 }
 
 /// An uploaded batch, as its sheet and its settings are now.
@@ -76,22 +84,9 @@ pub(crate) struct UploadState {
 }
 
 impl UploadedBatch {
-    pub(crate) fn name(&self) -> &str {
-        self.name.as_str()
-    }
-
-    /// Returns the batch file, which is written whenever the settings or the sheet change.
-    pub(crate) fn batch_file(&self) -> PathBuf {
-        self.folder.join(format!("{}.toml", self.name))
-    }
-
-    /// Returns where a run writes its messages.
-    pub(crate) fn log_file(&self) -> PathBuf {
-        self.folder.join("run.log")
-    }
-
-    fn path(&self, file: &str) -> PathBuf {
-        self.folder.join(file)
+    /// Returns it as any other batch of the console.
+    pub(crate) fn into_console_batch(self) -> ConsoleBatch {
+        self.console_batch
     }
 
     /// Takes a template.
@@ -134,12 +129,12 @@ impl UploadedBatch {
         self.pad_workbook_rows(&mut state)?;
         let file = self.batch_file();
         let text = state.proposal.draft.to_text(&DraftPlaces {
-            name: &self.name,
+            name: self.batch_name(),
             batch_file: &file.display().to_string(),
             sheet: SHEET_FILE,
             template: TEMPLATE_FILE,
         });
-        write_file(&file, &text)?;
+        write_file(file, &text)?;
         let setup = serde_json::to_string_pretty(&self.setup).unwrap_or_default();
         write_file(&self.path(SETUP_FILE), &setup)
     }

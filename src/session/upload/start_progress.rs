@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::{UploadError, UploadedBatch};
+use super::{ConsoleBatch, UploadError};
 use crate::ledger::{Ledger, RequestOutcome};
 use crate::session::account::target::is_rehearsal_host;
 use crate::session::batch_status::RunStatus;
@@ -60,7 +60,7 @@ impl StartProgress {
     }
 }
 
-impl UploadedBatch {
+impl ConsoleBatch {
     /// Returns the state of the last approval.
     ///
     /// # Errors

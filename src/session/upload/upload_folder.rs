@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::{SETUP_FILE, UploadError, UploadSetup, UploadedBatch};
+use super::console_batch::find_reach;
+use super::{BatchReach, ConsoleBatch, SETUP_FILE, UploadError, UploadSetup, UploadedBatch};
 use crate::batch::BatchName;
-use crate::ledger::LedgerAddress;
+use crate::ledger::{Ledger, LedgerAddress, StoredBatch};
 use crate::scaffold::batch_name_from_title;
 
 /// The folder beside the ledger.
@@ -57,12 +58,12 @@ impl UploadRoot {
             if is_taken(name.as_str()) {
                 continue;
             }
-            let folder = self.0.join(name.as_str());
+            let folder = self.folder_of(&name);
             // Of two users with one title, one gets the next name.
             match fs::create_dir(&folder) {
                 Ok(()) => {
                     let setup = UploadSetup { title: title.to_owned(), ..UploadSetup::default() };
-                    return Ok(UploadedBatch { folder, name, setup });
+                    return Ok(UploadedBatch { console_batch: self.uploaded_batch(name), setup });
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error.into()),
@@ -79,12 +80,38 @@ impl UploadRoot {
     /// There is none of this name.
     pub(crate) fn open(&self, name: &str) -> Result<UploadedBatch, UploadError> {
         let name: BatchName = name.parse().map_err(|_| UploadError::NotFound)?;
-        let folder = self.0.join(name.as_str());
-        let text = read_text(&folder.join(SETUP_FILE))?;
+        let text = read_text(&self.folder_of(&name).join(SETUP_FILE))?;
         let setup = serde_json::from_str(&text).map_err(|_| {
             UploadError::Invalid("the settings of this upload are damaged".to_owned())
         })?;
-        Ok(UploadedBatch { folder, name, setup })
+        Ok(UploadedBatch { console_batch: self.uploaded_batch(name), setup })
+    }
+
+    /// Returns whether the console can continue a batch of the ledger: one that it made, or one whose
+    /// batch file is within its reach.
+    ///
+    /// # Errors
+    /// The ledger failed.
+    pub(crate) async fn find_reach(
+        &self,
+        ledger: &Ledger,
+        stored: &StoredBatch,
+    ) -> Result<BatchReach, UploadError> {
+        if let Ok(upload) = self.open(&stored.name) {
+            return Ok(BatchReach::Here(upload.into_console_batch()));
+        }
+        let name: BatchName = stored.name.parse().map_err(|_| UploadError::NotFound)?;
+        find_reach(ledger, stored, self.folder_of(&name)).await
+    }
+
+    fn folder_of(&self, name: &BatchName) -> PathBuf {
+        self.0.join(name.as_str())
+    }
+
+    fn uploaded_batch(&self, name: BatchName) -> ConsoleBatch {
+        let folder = self.folder_of(&name);
+        let file = folder.join(format!("{name}.toml"));
+        ConsoleBatch::new(folder, name, file)
     }
 
     /// Returns the uploaded batches, by name.
@@ -93,7 +120,7 @@ impl UploadRoot {
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
         let mut found: Vec<UploadedBatch> =
             names.filter_map(|name| self.open(&name).ok()).collect();
-        found.sort_by(|one, other| one.name.cmp(&other.name));
+        found.sort_by(|one, other| one.name().cmp(other.name()));
         found
     }
 }

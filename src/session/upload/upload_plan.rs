@@ -5,7 +5,7 @@
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
-use super::{UploadError, UploadedBatch};
+use super::{ConsoleBatch, UploadError};
 use crate::batch::{self, Batch};
 use crate::ledger::{Ledger, PlanCounts};
 use crate::payload::PayloadMerger;
@@ -76,10 +76,10 @@ impl PlanOffer {
     }
 }
 
-impl UploadedBatch {
+impl ConsoleBatch {
     /// Reads the batch file, which was written with the settings.
     pub(super) fn read_batch(&self) -> Result<Batch, UploadError> {
-        batch::read(&self.batch_file()).map_err(|problems| {
+        batch::read(self.batch_file()).map_err(|problems| {
             let first = problems.problems.into_iter().next().map(|problem| problem.message);
             UploadError::Invalid(first.unwrap_or_default())
         })

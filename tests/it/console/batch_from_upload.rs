@@ -159,8 +159,8 @@ async fn a_paused_batch_says_so_and_shows_no_command_beside_its_button() {
     assert!(before.contains("On the command line"), "{page}");
     assert_eq!(cli.run(&["unpause", "promo"]).code, Some(0));
     let page = console.get("/batches/promo").await.text();
-    assert!(page.contains("callsheet run"), "{page}");
-    assert!(!page.contains("On the command line"), "the console cannot continue it: {page}");
+    let (before, _) = page.split_once("callsheet run").unwrap();
+    assert!(before.contains("On the command line"), "{page}");
     console.stop();
 }
 

@@ -61,9 +61,10 @@ fn retry_action(group: &AttentionGroup) -> Option<RequestedAction> {
 
 pub(super) fn section(
     page: &PageRequest,
-    status: &BatchStatus,
+    next: &NextAction<'_>,
     prices: &[Option<String>],
 ) -> Markup {
+    let status = next.status;
     if status.attention_groups.is_empty() {
         return html! {};
     }
@@ -72,7 +73,7 @@ pub(super) fn section(
             h2 id="h-attention" { "Needs you" }
             div .groups {
                 @for (group, price) in status.attention_groups.iter().zip(prices) {
-                    (group_card(page, status, PricedGroup { group, price: price.as_deref() }))
+                    (group_card(page, next, PricedGroup { group, price: price.as_deref() }))
                 }
             }
         }
@@ -86,8 +87,8 @@ struct PricedGroup<'g> {
     price: Option<&'g str>,
 }
 
-fn group_card(page: &PageRequest, status: &BatchStatus, priced: PricedGroup<'_>) -> Markup {
-    let group = priced.group;
+fn group_card(page: &PageRequest, next: &NextAction<'_>, priced: PricedGroup<'_>) -> Markup {
+    let (group, status) = (priced.group, next.status);
     let Some(reason) = AttentionReason::from_status(group.state, group.cause.as_deref()) else {
         return html! {};
     };
@@ -117,7 +118,7 @@ fn group_card(page: &PageRequest, status: &BatchStatus, priced: PricedGroup<'_>)
             @if status.live_holder.is_some() && is_continued_by_runs(reason) {
                 p .step.muted { "The live run works on this." }
             } @else {
-                (NextAction::new(page, status).commands(&html! {
+                (next.commands(&html! {
                     @for step in status.commands.steps_for_group(reason) {
                         p .step { (command(&step.command)) " " span .muted { (step.effect) } }
                     }

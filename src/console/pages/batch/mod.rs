@@ -16,7 +16,7 @@ use crate::console::batch_spending::{BatchSpending, read_batch_status};
 use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
-use crate::console::pages::new_batch::start_notice;
+use crate::console::pages::new_batch::{find_reach, start_notice};
 use crate::console::pages::overview::batch_chip;
 use crate::console::pages::page_parts::{
     command, counts_by_status, number, status_bar, time, time_ago, with_code,
@@ -50,12 +50,14 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let money = money::section(&page, &batch, spending);
     let burn_down = BurnDown::read(&page, &status).await?;
     let prices = attention::read_prices(&page, &status).await?;
-    let start = start_notice(&page, &batch.name).await?;
+    let reach = find_reach(&page, &batch).await?;
+    let start = start_notice(&page, &reach).await?;
+    let next = NextAction::new(&page, &status, &reach);
     let main = html! {
         (batch_header(&page, &batch.name, BatchTab::Now))
         div id="start" data-live { (start) }
-        div id="now" data-live { (now_section(&page, &status)) }
-        div id="attention" data-live { (attention::section(&page, &status, &prices)) }
+        div id="now" data-live { (now_section(&page, &status, &next)) }
+        div id="attention" data-live { (attention::section(&page, &next, &prices)) }
         div .columns {
             div {
                 div id="activity" data-live { (activity_section(&page, &batch, &renders, &events)) }
@@ -129,11 +131,10 @@ pub(crate) fn batch_header(page: &PageRequest, batch: &str, tab: BatchTab) -> Ma
     }
 }
 
-fn now_section(page: &PageRequest, status: &BatchStatus) -> Markup {
+fn now_section(page: &PageRequest, status: &BatchStatus, next: &NextAction<'_>) -> Markup {
     let counts = counts_by_status(status);
     let headline = BatchHeadline::from_status(status);
     let wanted = status.count_videos();
-    let next = NextAction::new(page, status);
     html! {
         section .now aria-label="Now" {
             div .row {
@@ -144,8 +145,9 @@ fn now_section(page: &PageRequest, status: &BatchStatus) -> Markup {
             (status_bar(&counts))
             (tiles(page, status))
             (stop_message(&headline))
-            (batch_actions(page, status, &next))
-            (next_command(&headline, &next))
+            (batch_actions(page, status, next))
+            (next.elsewhere_remark())
+            (next_command(&headline, next))
         }
     }
 }

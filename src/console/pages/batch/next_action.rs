@@ -1,40 +1,50 @@
 //! What continues a batch, as a button: another run of its spreadsheet, or the review of its videos.
 //!
-//! Pure, except that it looks whether the spreadsheet is in the console. Invariant: a button leads to a
+//! Pure. Invariant: a button leads to a
 //! page that shows what it does and its price; it starts nothing by itself.
 
 use maud::{Markup, html};
 
 use crate::console::page_request::PageRequest;
-use crate::console::pages::new_batch::has_upload;
-use crate::console::pages::page_parts::{commands, number};
+use crate::console::pages::page_parts::{commands, number, with_code};
 use crate::ledger::{ConsoleRole, JobState, ReviewCounts};
 use crate::session::batch_status::BatchStatus;
+use crate::session::upload::BatchReach;
 use crate::text::{format_credits, pluralize};
 
 /// The next step of a batch, for the user of a page.
 pub(super) struct NextAction<'n> {
     page: &'n PageRequest,
-    status: &'n BatchStatus,
-    /// Whether its spreadsheet is in the console, where its runs are approved.
-    has_upload: bool,
+    pub(super) status: &'n BatchStatus,
+    /// Whether its runs are approved in the console.
+    reach: &'n BatchReach,
     is_operator: bool,
 }
 
 impl<'n> NextAction<'n> {
-    pub(super) fn new(page: &'n PageRequest, status: &'n BatchStatus) -> Self {
-        let has_upload = has_upload(page, &status.batch.name);
-        Self {
-            page,
-            status,
-            has_upload,
-            is_operator: page.requester.has_role(ConsoleRole::Operator),
-        }
+    pub(super) fn new(
+        page: &'n PageRequest,
+        status: &'n BatchStatus,
+        reach: &'n BatchReach,
+    ) -> Self {
+        let is_operator = page.requester.has_role(ConsoleRole::Operator);
+        Self { page, status, reach, is_operator }
     }
 
     /// Returns whether the console itself continues the batch, so that no command is needed.
     pub(super) fn is_in_console(&self) -> bool {
-        self.has_upload && self.is_operator
+        matches!(self.reach, BatchReach::Here(_)) && self.is_operator
+    }
+
+    /// Returns why the console has no button that continues the batch, for those who would use it.
+    pub(super) fn elsewhere_remark(&self) -> Markup {
+        let reason = match self.reach {
+            BatchReach::Elsewhere(reason) if self.is_operator && self.is_continuable() => reason,
+            BatchReach::Elsewhere(_) | BatchReach::Here(_) => return html! {},
+        };
+        html! {
+            p .remark { "This console cannot continue the batch: " (with_code(reason)) ". Use the command there:" }
+        }
     }
 
     /// Returns commands; behind a summary where a button does the same.
@@ -48,13 +58,18 @@ impl<'n> NextAction<'n> {
         self.status.count_open() + self.status.count_in_state(JobState::Uncertain)
     }
 
+    /// Returns whether another run has something to do now.
+    fn is_continuable(&self) -> bool {
+        let is_idle = self.status.live_holder.is_none() && !self.status.batch.paused;
+        is_idle && self.count_remaining() > 0
+    }
+
     /// Returns the label of the button that leads to the approval of another run.
     fn continue_label(&self) -> Option<String> {
-        let is_idle = self.status.live_holder.is_none() && !self.status.batch.paused;
-        let remaining = self.count_remaining();
-        if !self.is_in_console() || !is_idle || remaining == 0 {
+        if !self.is_in_console() || !self.is_continuable() {
             return None;
         }
+        let remaining = self.count_remaining();
         let videos = pluralize(remaining, "video");
         let spending = self.status.spending;
         let waiting = self.status.count_waiting() as f64;

@@ -47,7 +47,7 @@ impl<'e> FormEntries<'e> {
 
 pub(in crate::console) async fn show_form(page: PageRequest) -> PageResult {
     let uploads = upload_root(&page).list();
-    let names: Vec<&str> = uploads.iter().map(UploadedBatch::name).collect();
+    let names: Vec<&str> = uploads.iter().map(|upload| upload.name()).collect();
     let document = json!({ "uploads": names });
     page.render(form_page(&page, &FormEntries::default()), document)
 }

@@ -4,6 +4,7 @@
 //! Invariant: nothing is started but by `start`, whose form carries the hash of the plan that was shown.
 
 mod columns_form;
+mod continued;
 mod create;
 mod edit_row;
 mod grid;
@@ -28,10 +29,11 @@ use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
 use crate::console::pages::row::storyboard;
 use crate::console::upload_form::UploadForm;
-use crate::ledger::AuditAction;
+use crate::ledger::{AuditAction, StoredBatch};
 use crate::scaffold::QuestionSubject;
 use crate::session::upload::{
-    CellEdit, UploadError, UploadPlan, UploadRoot, UploadState, UploadedBatch,
+    BatchReach, CellEdit, ConsoleBatch, UploadError, UploadPlan, UploadRoot, UploadState,
+    UploadedBatch,
 };
 use crate::text::pluralize;
 
@@ -68,6 +70,31 @@ pub(in crate::console::pages) fn list_uploads(page: &PageRequest) -> Vec<Uploade
     upload_root(page).list()
 }
 
+/// Finds out whether the console can continue a batch.
+pub(in crate::console::pages) async fn find_reach(
+    page: &PageRequest,
+    stored: &StoredBatch,
+) -> Result<BatchReach, PageError> {
+    Ok(upload_root(page).find_reach(&page.state.ledger, stored).await?)
+}
+
+/// Returns the batch of the address, whose runs are approved here: an uploaded one, or one that was begun
+/// on the command line of this machine.
+async fn open_console_batch(page: &PageRequest) -> Result<ConsoleBatch, PageError> {
+    let name = page.param("name");
+    let missing = match upload_root(page).open(name) {
+        Ok(upload) => return Ok(upload.into_console_batch()),
+        Err(error) => PageError::from(error),
+    };
+    let Ok(stored) = page.state.ledger.batch(name).await else { return Err(missing) };
+    match find_reach(page, &stored).await? {
+        BatchReach::Here(batch) => Ok(batch),
+        BatchReach::Elsewhere(reason) => {
+            Err(PageError::NotFound(format!("`{name}` cannot be continued here: {reason}")))
+        }
+    }
+}
+
 /// Returns whether the sheet of a batch is in the console.
 pub(in crate::console::pages) fn has_upload(page: &PageRequest, batch: &str) -> bool {
     upload_root(page).open(batch).is_ok()
@@ -77,25 +104,23 @@ fn open_upload(page: &PageRequest) -> Result<UploadedBatch, PageError> {
     Ok(upload_root(page).open(page.param("name"))?)
 }
 
-/// Shows an uploaded batch: questions, columns, cells, scenes, plan.
+/// Shows an uploaded batch: questions, columns, cells, scenes, plan. Of a batch that was begun on the
+/// command line, the plan alone.
 pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
-    let upload = open_upload(&page)?;
+    let upload = match open_upload(&page) {
+        Ok(upload) => upload,
+        Err(PageError::NotFound(_)) => {
+            let batch = open_console_batch(&page).await?;
+            return continued::show(&page, &batch).await;
+        }
+        Err(error) => return Err(error),
+    };
     let state = upload.read_state()?;
     let plan = upload.plan(&page.state.ledger).await?;
     let is_known = page.state.ledger.batch(upload.name()).await.is_ok();
-    let document = json!({
-        "name": upload.name(),
-        "rows": state.proposal.rows,
-        "questions": state.proposal.questions.iter().map(|one| &one.text).collect::<Vec<_>>(),
-        "problems": plan.problems.iter().map(|one| &one.message).collect::<Vec<_>>(),
-        "warnings": plan.warnings.iter().map(|one| &one.message).collect::<Vec<_>>(),
-        "plan": plan.offer.as_ref().map(|offer| json!({
-            "hash": offer.hash, "new": offer.counts.new, "changed": offer.counts.changed,
-            "unchanged": offer.counts.unchanged, "removed": offer.counts.removed,
-            "skipped": offer.counts.skipped, "to_render": offer.estimate.videos,
-            "credits": offer.estimate.credits, "paid_again": offer.review.paid_again,
-        })),
-    });
+    let mut document = plan_json(upload.name(), &plan);
+    document["rows"] = state.proposal.rows.into();
+    document["questions"] = state.proposal.questions.iter().map(|one| one.text.as_str()).collect();
     let progress = upload.start_progress(&page.state.ledger, page.state.now()).await?;
     let batch = BatchWork::read(&page, upload.name()).await?;
     let saved = page.query.get("saved").is_some();
@@ -122,6 +147,21 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let title = title_of(&upload).to_owned();
     let section = if is_known { "Batches" } else { "New batch" };
     page.render(ConsolePage { title, section, is_live: false, main }, document)
+}
+
+/// Returns the fields that every plan has in JSON.
+fn plan_json(name: &str, plan: &UploadPlan) -> serde_json::Value {
+    json!({
+        "name": name,
+        "problems": plan.problems.iter().map(|one| &one.message).collect::<Vec<_>>(),
+        "warnings": plan.warnings.iter().map(|one| &one.message).collect::<Vec<_>>(),
+        "plan": plan.offer.as_ref().map(|offer| json!({
+            "hash": offer.hash, "new": offer.counts.new, "changed": offer.counts.changed,
+            "unchanged": offer.counts.unchanged, "removed": offer.counts.removed,
+            "skipped": offer.counts.skipped, "to_render": offer.estimate.videos,
+            "credits": offer.estimate.credits, "paid_again": offer.review.paid_again,
+        })),
+    })
 }
 
 fn saved_message(plan: &UploadPlan) -> Markup {

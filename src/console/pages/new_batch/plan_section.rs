@@ -8,7 +8,7 @@ use crate::console::page_request::PageRequest;
 use crate::console::pages::page_parts::with_code;
 use crate::ledger::JobState;
 use crate::session::operator::operator_batch::find_live_holder;
-use crate::session::upload::{PlanOffer, StartProgress, UploadPlan, UploadedBatch};
+use crate::session::upload::{ConsoleBatch, PlanOffer, StartProgress, UploadPlan};
 use crate::text::time_format::zone_name;
 use crate::text::{format_credits, format_duration, pluralize, truncate};
 
@@ -54,7 +54,7 @@ impl BatchWork {
     }
 }
 
-pub(super) fn section(page: &PageRequest, upload: &UploadedBatch, view: PlanView<'_>) -> Markup {
+pub(super) fn section(page: &PageRequest, upload: &ConsoleBatch, view: PlanView<'_>) -> Markup {
     html! {
         section #plan .card.plan {
             h2 { "Plan" }
@@ -144,7 +144,7 @@ fn price(page: &PageRequest, offer: &PlanOffer, work: BatchWork) -> Markup {
 
 fn approval(
     page: &PageRequest,
-    upload: &UploadedBatch,
+    upload: &ConsoleBatch,
     view: &PlanView<'_>,
     offer: &PlanOffer,
 ) -> Markup {
@@ -167,7 +167,7 @@ fn approval(
 
 fn approval_form(
     page: &PageRequest,
-    upload: &UploadedBatch,
+    upload: &ConsoleBatch,
     view: &PlanView<'_>,
     offer: &PlanOffer,
 ) -> Markup {

@@ -4,7 +4,7 @@ use jiff::civil::DateTime;
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::json;
 
-use super::open_upload;
+use super::open_console_batch;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::{PageFormat, PageRequest, json_response};
 use crate::session::upload::{ApprovedStart, StartOutcome};
@@ -16,7 +16,7 @@ const REASON_CHARS_MAX: usize = 500;
 /// Starts the run of the plan that was shown, and leads to the batch.
 pub(in crate::console) async fn start(mut page: PageRequest) -> PageResult {
     let form = page.read_form().await?;
-    let upload = open_upload(&page)?;
+    let upload = open_console_batch(&page).await?;
     let missing = || PageError::Invalid("the approval names no plan: look at it again".to_owned());
     let approval = ApprovedStart {
         hash: form.get("hash").ok_or_else(missing)?,
@@ -50,7 +50,7 @@ fn parse_local_time(text: &str) -> Result<Timestamp, PageError> {
 
 /// Ends a run that waits for its beginning.
 pub(in crate::console) async fn withdraw(page: PageRequest) -> PageResult {
-    let upload = open_upload(&page)?;
+    let upload = open_console_batch(&page).await?;
     if !upload.withdraw(&page.state.ledger, page.audit_source()).await? {
         return Err(PageError::Changed(
             "the run has begun or ended: stop it at its batch".to_owned(),

@@ -3,20 +3,20 @@
 use maud::{Markup, html};
 use serde_json::json;
 
-use super::{open_upload, upload_root};
+use super::open_console_batch;
 use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
 use crate::console::pages::page_parts::{time, with_code};
 use crate::ledger::ConsoleRole;
-use crate::session::upload::{StartProgress, UploadedBatch};
+use crate::session::upload::{BatchReach, ConsoleBatch, StartProgress};
 
 /// Lines of the run's messages that are shown.
 const LINES_MAX: usize = 20;
 
 /// Leads to the batch once its run has begun.
 pub(in crate::console) async fn show_started(page: PageRequest) -> PageResult {
-    let upload = open_upload(&page)?;
+    let upload = open_console_batch(&page).await?;
     let (links, ledger) = (page.links(), &page.state.ledger);
     let progress = upload.start_progress(ledger, page.state.now()).await?;
     let is_known = ledger.batch(upload.name()).await.is_ok();
@@ -55,7 +55,7 @@ fn heading(progress: &StartProgress) -> &'static str {
     }
 }
 
-fn sentence(page: &PageRequest, upload: &UploadedBatch, progress: &StartProgress) -> Markup {
+fn sentence(page: &PageRequest, upload: &ConsoleBatch, progress: &StartProgress) -> Markup {
     html! {
         @match progress {
             StartProgress::NotApproved => p { "Nothing was approved, and nothing is rendered." },
@@ -81,7 +81,7 @@ const CHECKS_ONCE_MORE: &str =
 /// Returns what an approved run waits for, with its withdrawal.
 pub(super) fn waiting(
     page: &PageRequest,
-    upload: &UploadedBatch,
+    upload: &ConsoleBatch,
     progress: &StartProgress,
 ) -> Markup {
     let links = page.links();
@@ -119,15 +119,15 @@ fn waits_for(page: &PageRequest, batch: &str, progress: &StartProgress) -> Marku
 /// Returns what an approved run of a batch waits for, for the page of the batch.
 pub(in crate::console::pages) async fn start_notice(
     page: &PageRequest,
-    batch: &str,
+    reach: &BatchReach,
 ) -> Result<Markup, PageError> {
-    let Ok(upload) = upload_root(page).open(batch) else { return Ok(html! {}) };
-    let progress = upload.start_progress(&page.state.ledger, page.state.now()).await?;
-    let address = page.links().to(&format!("/new/{batch}/started"));
+    let BatchReach::Here(batch) = reach else { return Ok(html! {}) };
+    let progress = batch.start_progress(&page.state.ledger, page.state.now()).await?;
+    let address = page.links().to(&format!("/new/{}/started", batch.name()));
     let is_shown = progress.is_waiting() && page.requester.has_role(ConsoleRole::Operator);
     Ok(html! {
         @if is_shown {
-            p .remark { (waits_for(page, batch, &progress)) " " a href=(address) { "Show" } }
+            p .remark { (waits_for(page, batch.name(), &progress)) " " a href=(address) { "Show" } }
         }
     })
 }

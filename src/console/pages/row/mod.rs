@@ -10,7 +10,7 @@ use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
 use crate::console::pages::action::action_address;
-use crate::console::pages::new_batch::has_upload;
+use crate::console::pages::new_batch::{find_reach, has_upload};
 use crate::console::pages::page_parts::{
     command, commands as command_list, number, row_chip, sentence, time, video_length, with_code,
 };
@@ -20,6 +20,7 @@ use crate::ledger::{
 use crate::report::storyboard::draw_scenes;
 use crate::session::next_steps::{AttentionReason, CommandHints};
 use crate::session::reports::job_json::{JobTrail, job_json};
+use crate::session::upload::BatchReach;
 
 pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let batch = page.batch().await?;
@@ -36,7 +37,8 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let entries = page.state.ledger.audit_entries_of_job(&batch, &key).await?;
     let trail = JobTrail { requests: &requests, entries: &entries };
     let document = job_json(&history, trail, &commands, &key);
-    let view = RowView { page: &page, batch: &batch, key: &key, history: &history };
+    let can_continue = matches!(find_reach(&page, &batch).await?, BatchReach::Here(_));
+    let view = RowView { page: &page, batch: &batch, key: &key, history: &history, can_continue };
     let main = html! {
         (view.header())
         div .columns.wide-first {
@@ -72,6 +74,8 @@ struct RowView<'v> {
     batch: &'v StoredBatch,
     key: &'v str,
     history: &'v JobHistory,
+    /// Whether the console can continue the batch.
+    can_continue: bool,
 }
 
 impl RowView<'_> {
@@ -160,7 +164,7 @@ impl RowView<'_> {
     /// Returns whether the console does what the commands do.
     fn has_buttons(&self) -> bool {
         let is_operator = self.page.requester.has_role(ConsoleRole::Operator);
-        is_operator && has_upload(self.page, &self.batch.name)
+        is_operator && self.can_continue
     }
 
     /// Returns the actions on this video, for users who may take them.
