@@ -68,6 +68,7 @@ async fn run_concurrently(mode: &str, seed: u64) {
             let is_expected = matches!(end.code, None | Some(0 | 5 | 6 | 11 | 143));
             assert!(is_expected, "{mode}, seed {seed}, round {round}: {end:?}");
         }
+        cli.end_leases();
     }
     super::run_to_completion(&cli, mode, seed);
     let statuses = cli.assert_guarantees(ROWS);

@@ -95,6 +95,7 @@ async fn edit_and_kill_at_random(mode: &str, seed: u64) {
             run.child.kill().unwrap();
         }
         let end = run.wait();
+        cli.end_leases();
         assert!(matches!(end.code, None | Some(0 | 5 | 6)), "{mode}, seed {seed}: {end:?}");
         sheet.edit(&mut rng);
     }

@@ -76,6 +76,7 @@ async fn kill_kind_at_random(case: &KindCase, kills: u32, seed: u64) {
             run.child.kill().unwrap();
         }
         let end = run.wait();
+        cli.end_leases();
         assert!(matches!(end.code, None | Some(0 | 5 | 6)), "seed {seed}: {end:?}");
     }
     let end = cli.run(&["run", "b.toml"]);

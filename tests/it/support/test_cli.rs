@@ -106,6 +106,19 @@ impl TestCli {
         self.database.as_ref()
     }
 
+    /// Ends the leases of processes that were killed, for whose end on a server the next run would wait.
+    pub(crate) fn end_leases(&self) {
+        if let Some(database) = &self.database {
+            database.query(
+                "do $$ begin
+                    if to_regclass('callsheet.batch_lease') is not null then
+                        update callsheet.batch_lease set until = 0;
+                    end if;
+                end $$",
+            );
+        }
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
