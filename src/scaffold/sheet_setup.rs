@@ -315,7 +315,7 @@ impl<'s> SheetSetup<'s> {
                     self.draft.defaults.insert(name.to_owned(), currency);
                     return;
                 }
-                "Currency of the prices, such as EUR: the cells name none"
+                "Currency of the prices that name none, such as EUR"
             }
             Some(_) | None => return,
         };

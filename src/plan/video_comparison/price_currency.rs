@@ -9,9 +9,6 @@ use crate::plan::problem::{CellFinding, PlanProblem};
 use crate::plan::row_merger::MergeContext;
 use crate::template::{PriceCell, parse_price_cell};
 
-/// Cells without a currency that are named in each column.
-const NAMED_MAX: usize = 10;
-
 /// The prices of all columns that the template writes as prices.
 #[derive(Debug, Default)]
 pub(in crate::plan) struct PriceCurrencies {
@@ -22,24 +19,24 @@ pub(in crate::plan) struct PriceCurrencies {
 struct ColumnPrices {
     /// The first price that names a currency, with its row.
     with_currency: Option<(u64, String)>,
-    /// The first plain numbers, with their rows.
-    plain: Vec<(u64, String)>,
+    /// The first plain number, with its row, and how many there are.
+    plain: Option<(u64, String)>,
+    plain_count: u64,
 }
 
 impl PriceCurrencies {
     /// Adds the cell of a row. A cell that is not one price does not count.
     pub(in crate::plan) fn add(&mut self, column: usize, row: u64, cell: &str) {
-        let prices = || (row, cell.to_owned());
+        let first = || (row, cell.to_owned());
         match parse_price_cell(cell) {
             PriceCell::WithCurrency => {
-                let column = self.columns.entry(column).or_default();
-                column.with_currency.get_or_insert_with(prices);
+                let prices = self.columns.entry(column).or_default();
+                prices.with_currency.get_or_insert_with(first);
             }
             PriceCell::PlainNumber => {
-                let plain = &mut self.columns.entry(column).or_default().plain;
-                if plain.len() < NAMED_MAX {
-                    plain.push(prices());
-                }
+                let prices = self.columns.entry(column).or_default();
+                prices.plain.get_or_insert_with(first);
+                prices.plain_count += 1;
             }
             PriceCell::NotOnePrice => {}
         }
@@ -50,28 +47,36 @@ impl PriceCurrencies {
         for (column, prices) in later.columns {
             let known = self.columns.entry(column).or_default();
             known.with_currency = known.with_currency.take().or(prices.with_currency);
-            known.plain.extend(prices.plain);
-            known.plain.truncate(NAMED_MAX);
+            known.plain = known.plain.take().or(prices.plain);
+            known.plain_count += prices.plain_count;
         }
     }
 
-    /// Returns a warning for each price without a currency, the first of each column.
+    /// Returns a warning for each column that has prices of both kinds, at the first one without a
+    /// currency.
     pub(in crate::plan) fn warnings(self, context: &MergeContext) -> Vec<PlanProblem> {
         let mut warnings = Vec::new();
-        for (column, ColumnPrices { with_currency, plain }) in self.columns {
-            let Some((other_row, other)) = with_currency else { continue };
-            for (row, cell) in plain {
-                let finding = CellFinding {
-                    message: format!(
-                        "`{cell}` has no currency, but others in this column do (`{other}` in row \
-                         {other_row})"
-                    ),
-                    help: "write the currency here too: a plain number gets that of the template"
+        for (column, prices) in self.columns {
+            let (Some((row, cell)), Some((other_row, other))) =
+                (prices.plain, prices.with_currency)
+            else {
+                continue;
+            };
+            let more = match prices.plain_count {
+                1 => String::new(),
+                count => format!(", like {} more", count - 1),
+            };
+            let finding = CellFinding {
+                message: format!(
+                    "`{cell}` names no currency{more}, but others do (`{other}` in row {other_row})"
+                ),
+                help:
+                    "a plain number gets the currency that the template gives; if that is another \
+                       one, write it into the cell"
                         .to_owned(),
-                };
-                let column = Some(context.sheet_column(column));
-                warnings.push(PlanProblem::for_cell(row, column, finding));
-            }
+            };
+            let column = Some(context.sheet_column(column));
+            warnings.push(PlanProblem::for_cell(row, column, finding));
         }
         warnings
     }

@@ -231,10 +231,8 @@ async fn a_price_without_a_currency_among_others_that_name_one_is_warned_about()
         planned.stderr
     };
     insta::assert_snapshot!(plan(["12.90", "$ 9.90", "4"]), @"
-    warning: row 2, column D `Price`: `12.90` has no currency, but others in this column do (`$ 9.90` in row 3)
-      help: write the currency here too: a plain number gets that of the template
-    warning: row 4, column D `Price`: `4` has no currency, but others in this column do (`$ 9.90` in row 3)
-      help: write the currency here too: a plain number gets that of the template
+    warning: row 2, column D `Price`: `12.90` names no currency, like 1 more, but others do (`$ 9.90` in row 3)
+      help: a plain number gets the currency that the template gives; if that is another one, write it into the cell
     ");
     assert_eq!(plan(["12.90", "9.90", ""]), "");
     assert_eq!(plan(["$ 12.90", "$ 9.90", "€ 3"]), "");

@@ -12,6 +12,8 @@ use crate::sheet::SheetRow;
 const ROWS_MAX: usize = 40;
 /// A longer cell is shown in several lines.
 const LINE_CHARS_MAX: usize = 32;
+/// Lines of an empty cell in a column of long texts.
+const EMPTY_LINES: usize = 3;
 /// Findings that are listed.
 const FINDINGS_MAX: usize = 20;
 
@@ -82,16 +84,19 @@ impl GridView<'_> {
             h2 { "Cells" @if rows.len() < all { " (" (rows.len()) " of " (all) " rows, problems first)" } }
             input type="hidden" name="sheet" value=(self.state.sheet_hash);
             @if let Some(row) = self.only { input type="hidden" name="row" value=(row); }
-            div .scroll {
-                table .grid {
-                    thead { tr {
-                        th scope="col" { "Row" }
-                        @for heading in &self.state.proposal.headings { th scope="col" { (heading) } }
-                    } }
-                    tbody { @for row in &rows { (self.row(row)) } }
+            // The button floats over the grid alone: this is its frame.
+            div {
+                div .scroll {
+                    table .grid {
+                        thead { tr {
+                            th scope="col" { "Row" }
+                            @for heading in &self.state.proposal.headings { th scope="col" { (heading) } }
+                        } }
+                        tbody { @for row in &rows { (self.row(row)) } }
+                    }
                 }
+                p .save { button type="submit" name="part" value="cells" { "Save cells" } }
             }
-            p .save { button type="submit" name="part" value="cells" { "Save cells" } }
         }
     }
 
@@ -108,6 +113,12 @@ impl GridView<'_> {
         let (first, rest): (Vec<&SheetRow>, Vec<&SheetRow>) =
             rows.partition(|row| marked.contains(&row.number));
         first.into_iter().chain(rest).take(ROWS_MAX).collect()
+    }
+
+    /// Returns whether a column has a long text in another row, as a column of scripts has.
+    fn is_long(&self, column: usize) -> bool {
+        let cells = self.state.sheet.rows.iter().filter_map(|row| row.cells.get(column));
+        cells.take(ROWS_MAX).any(|cell| cell.chars().count() > LINE_CHARS_MAX)
     }
 
     fn row(&self, row: &SheetRow) -> Markup {
@@ -128,6 +139,7 @@ impl GridView<'_> {
         let problem = finding_at(&self.plan.problems, row.number, column);
         let warning = finding_at(&self.plan.warnings, row.number, column);
         let lines = text.lines().count().max(text.chars().count() / LINE_CHARS_MAX + 1).min(6);
+        let lines = if text.is_empty() && self.is_long(column) { EMPTY_LINES } else { lines };
         html! {
             td data-heading=(heading) .problem[problem.is_some()] .warning[problem.is_none() && warning.is_some()] {
                 @if lines > 1 {
