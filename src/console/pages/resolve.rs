@@ -107,7 +107,7 @@ fn render(page: &PageRequest, view: &UncertainView, checked: Option<&str>) -> Pa
             @if page.is_rehearsal() { span .chip.finished { "rehearsal, nothing is paid" } }
         }
         @if let Some(checked) = checked {
-            p .saved role="status" { "Checked just now: " (with_code(checked)) ". Nothing was decided." }
+            p .remark role="status" { "Checked just now: " (with_code(checked)) ". Nothing was decided: the video may still exist." }
         }
         div .columns.wide-first {
             div { (choices(page, view, &token)) }
@@ -132,7 +132,7 @@ fn evidence(page: &PageRequest, view: &UncertainView) -> Markup {
                 @if let Some(submission) = view.submission() {
                     dt { "checked" } dd { (pluralize(submission.looks.unsigned_abs(), "time")) }
                 }
-                @if let Some(message) = message { dt { "last check" } dd { (message) } }
+                @if let Some(message) = message { dt { "last answer" } dd { (message) } }
                 dt { "callback" }
                 dd { @match &view.callback {
                     Some(callback) => { "AI Studios called about it, " (time(callback.first_at)) ": it was accepted" },
@@ -141,7 +141,7 @@ fn evidence(page: &PageRequest, view: &UncertainView) -> Markup {
                 dt { "quiet wait" }
                 dd { @match view.quiet_until {
                     Some(end) => { "until " (time(end)) ": its request may still arrive" },
-                    None => "over",
+                    None => "over: a late request is not expected any more",
                 } }
                 @if let Some(project) = &view.due.project_id {
                     dt { "draft" } dd { code data-copy { (project) } " (a draft alone is no video)" }
@@ -168,7 +168,8 @@ fn guide(view: &UncertainView) -> Markup {
 fn choices(page: &PageRequest, view: &UncertainView, token: &str) -> Markup {
     // A draft whose export was lost is no video yet; with a callback, it is being rendered.
     let project = view.due.project_id.as_deref().filter(|_| view.callback.is_some());
-    let because = "How you know (kept in the history)";
+    let because =
+        "How you know (kept in the history; needed for “not there” if the check proves nothing)";
     html! {
         form .card.stacked.choices method="post" action=(page.links().resolve(&view.batch.name, &view.key)) {
             input type="hidden" name="token" value=(token);
@@ -218,7 +219,7 @@ fn absent_choice(page: &PageRequest, view: &UncertainView) -> Markup {
         label .choice .closed[view.quiet_until.is_some()] {
             input type="radio" name="choice" value="not-submitted" disabled[view.quiet_until.is_some()];
             span { b { "It is certainly not there" }
-                @if page.is_rehearsal() { span .chip.finished { "nothing is paid" } }
+                @if page.is_rehearsal() { span .chip.waiting { "free in a rehearsal only" } }
                 @else { span .chip.waiting { "about " (view.price()) } }
                 span .muted {
                     @match view.quiet_until {

@@ -88,7 +88,8 @@ impl BurnDown {
         html! {
             figure .burn-down {
                 figcaption {
-                    @if self.is_live { "This run: " } @else { "Last run: " } (label)
+                    @if self.is_live { "This run: " } @else { "Last run: " }
+                    (label) "; the line shows what is still to come"
                 }
                 svg viewBox="0 0 400 90" preserveAspectRatio="none" role="img" aria-label=(label) {
                     polygon points=(area) {}

@@ -239,7 +239,7 @@ fn activity_section(
     html! {
         section .card aria-labelledby="h-activity" {
             h2 id="h-activity" { "Activity" }
-            @if renders.is_empty() && events.is_empty() { p .muted { "Nothing has happened yet." } }
+            @if renders.is_empty() && events.is_empty() { p .muted { "No video has begun to render yet." } }
             @if !renders.is_empty() {
                 ul .renders {
                     @for job in renders {

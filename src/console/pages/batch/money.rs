@@ -65,13 +65,13 @@ fn spending_row(name: &str, spending: SpendingTotals) -> Markup {
 fn caps(today: f64, limits: &BatchLimits) -> Markup {
     html! {
         dl .facts {
-            dt { "today (UTC)" }
+            dt { "all batches, today (UTC)" }
             dd {
                 (format_number(today))
                 @if let Some(cap) = limits.max_credits_per_day {
-                    " of " (format_number(cap))
+                    " of " (format_number(cap)) " credits"
                     progress max=(cap) value=(today.min(cap)) {}
-                } @else { span .muted { " · no cap" } }
+                } @else { " credits" span .muted { " · no daily cap" } }
             }
             @if let Some(cap) = limits.max_credits { dt { "cap per run" } dd { (format_number(cap)) " credits" } }
             @if let Some(cap) = limits.max_videos { dt { "cap per run" } dd { (cap) " videos" } }

@@ -48,7 +48,7 @@ fn navigation(view: &ReviewView, page: &PlayerPage) -> Markup {
     html! {
         nav .row .review-nav aria-label="Videos" {
             @if let Some(item) = &page.before {
-                a .button rel="prev" data-key="k" href=(view.address_of(show, Some(&item.key))) { "← Before" }
+                a .button rel="prev" data-key="k" href=(view.address_of(show, Some(&item.key))) { "← Previous" }
             }
             @if let Some(item) = &page.next {
                 a .button rel="next" data-key="j" href=(view.address_of(show, Some(&item.key))) { "Next →" }
