@@ -182,6 +182,42 @@ fn every_event_and_field_for_programs_is_documented() {
     assert_mentions("docs/reference/run-json.md", fields);
 }
 
+/// Returns the code spans of a text.
+fn code_spans(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_field_of_an_event_is_documented_beside_it() {
+    let schema = source_file("event.schema.json");
+    let events: Value = serde_json::from_str(&schema).unwrap();
+    let page = text_of("docs/reference/events.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" | "));
+    let mut checked = 0;
+    for (types, fields) in rows {
+        let named: BTreeSet<&str> = code_spans(fields).collect();
+        let is_name =
+            |name: &&&str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let is_known = |name: &&&str| schema.contains(&format!("\"{name}\""));
+        let unknown: Vec<_> = named.iter().filter(is_name).filter(|name| !is_known(name)).collect();
+        assert!(unknown.is_empty(), "{types}: {unknown:?} are no fields");
+        // Its fields are those of the row that it names.
+        if named.contains("summary") {
+            continue;
+        }
+        for name in code_spans(&format!("`{types}")) {
+            let Some(fields) = events["$defs"][name]["properties"].as_object() else { continue };
+            let missing: Vec<_> = fields
+                .keys()
+                .filter(|field| *field != "type" && !named.contains(field.as_str()))
+                .collect();
+            assert!(missing.is_empty(), "{name}: {missing:?} are not documented");
+            checked += 1;
+        }
+    }
+    assert!(checked > 15, "{checked} events were checked");
+}
+
 /// Returns the names in the first cells of a page's tables, without what stands in brackets.
 fn documented_names(page: &str) -> Vec<String> {
     let text = text_of(page);
