@@ -4,6 +4,9 @@
 //! The lock is on a separate file beside the ledger: closing any handle of the ledger's file would
 //! drop the locks that `SQLite` holds on it. The file's text names the holder, for the message to a
 //! second run; it decides nothing, so an outdated text after a power failure is harmless.
+//!
+//! A lock is released, not only closed: a process that is being started has a copy of each open file
+//! until it executes its program, and the lock would last as long as any copy.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -18,7 +21,7 @@ use crate::runner::lock::LockError;
 #[derive(Debug)]
 pub struct BatchFileLock {
     file: File,
-    _ledger_file: Option<LedgerFileLock>,
+    ledger_file: Option<LedgerFileLock>,
 }
 
 impl BatchFileLock {
@@ -29,7 +32,7 @@ impl BatchFileLock {
     pub fn acquire(ledger: &Path, batch: &str, now: Timestamp) -> Result<Self, LockError> {
         let path = Self::path(ledger, batch);
         let failed = |source| LockError::Io { path: path.clone(), source };
-        let mut file = open_lock_file(&path).map_err(failed)?;
+        let file = open_lock_file(&path).map_err(failed)?;
         if !is_lock_file(&file) {
             return Err(LockError::NotALockFile { path });
         }
@@ -38,17 +41,18 @@ impl BatchFileLock {
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
                 // The holder may be writing it; without the text, only the message is poorer.
-                let _ = file.read_to_string(&mut text);
+                let _ = (&file).read_to_string(&mut text);
                 let holder = if text.is_empty() { "unknown process".to_owned() } else { text };
                 return Err(LockError::Held { holder });
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
+        let mut lock = Self { file, ledger_file: None };
         let second = open_lock_file(&path).map_err(failed)?;
         if second.try_lock().is_ok() {
             return Err(LockError::Unreliable { path });
         }
-        let ledger_file = match LedgerFileLock::acquire(ledger, batch) {
+        lock.ledger_file = match LedgerFileLock::acquire(ledger, batch) {
             FileLockOutcome::Acquired(lock) => Some(lock),
             FileLockOutcome::Unavailable => None,
             FileLockOutcome::Held => {
@@ -57,9 +61,9 @@ impl BatchFileLock {
             }
         };
         let text = format!("{} since {now:.0}", describe_process());
-        file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
-        file.write_all(text.as_bytes()).map_err(failed)?;
-        Ok(Self { file, _ledger_file: ledger_file })
+        lock.file.set_len(0).and_then(|()| lock.file.rewind()).map_err(failed)?;
+        lock.file.write_all(text.as_bytes()).map_err(failed)?;
+        Ok(lock)
     }
 
     /// Returns the path of the lock file, beside the ledger itself: a second run that uses a link to
@@ -74,6 +78,8 @@ impl Drop for BatchFileLock {
     fn drop(&mut self) {
         // The text is removed with the lock. An error leaves a text that decides nothing.
         let _ = self.file.set_len(0);
+        // On an error, closing the file releases it.
+        let _ = self.file.unlock();
     }
 }
 
@@ -92,8 +98,11 @@ pub(super) fn file_lock_holder(ledger: &Path, batch: &str) -> Option<String> {
     if text.is_empty() {
         return None;
     }
+    let tried = file.try_lock_shared();
+    // Without a lock, there is nothing to release.
+    let _ = file.unlock();
     // A killed run leaves its text behind, but not its lock.
-    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then_some(text)
+    matches!(tried, Err(TryLockError::WouldBlock)).then_some(text)
 }
 
 fn open_lock_file(path: &Path) -> io::Result<File> {
@@ -171,6 +180,17 @@ mod tests {
         std::fs::write(BatchFileLock::path(&ledger, "spring"), "process 1 since the power failure")
             .unwrap();
         assert_eq!(file_lock_holder(&ledger, "spring"), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_copy_of_the_handle_in_a_starting_process_does_not_prolong_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = dir.path().join("l.db");
+        let first = BatchFileLock::acquire(&ledger, "spring", Timestamp::UNIX_EPOCH).unwrap();
+        let _copy = first.file.try_clone().unwrap();
+        drop(first);
+        BatchFileLock::acquire(&ledger, "spring", Timestamp::UNIX_EPOCH).unwrap();
     }
 
     #[cfg(unix)]
