@@ -39,7 +39,9 @@ async fn main() {
     let largest = std::env::args().filter_map(|word| word.parse().ok()).next();
     let largest: usize = largest.unwrap_or(1_000_000);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let large = [largest / 10, largest].map(|jobs| jobs.max(ROUNDS * DRIVEN_JOBS as usize));
+    // A round claims whole groups, and leaves the last of them.
+    let claimed = ROUNDS * (DRIVEN_JOBS as usize).next_multiple_of(CALLERS);
+    let large = [largest / 10, largest].map(|jobs| jobs.max(claimed));
     let files = large.map(|jobs| folder.path().join(format!("{jobs}.db")));
     let middling = DrivenLedger::with_ready_jobs(&files[0], large[0]).await;
     let million = DrivenLedger::with_ready_jobs(&files[1], large[1]).await;

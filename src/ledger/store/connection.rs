@@ -15,7 +15,7 @@ use sqlx_sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool, SqliteR
 use crate::ledger::store::bind_value::{BindValue, postgres_arguments, sqlite_arguments};
 use crate::ledger::store::copy_in::copy_rows;
 use crate::ledger::store::server_readers::{ServerReaders, is_temporary};
-use crate::ledger::store::statement::{SqlDialect, Statement};
+use crate::ledger::store::statement::{BoundStatement, SqlDialect, Statement, join_statements};
 
 /// A row that can be read from both databases: every `#[derive(FromRow)]`, and every tuple of
 /// columns.
@@ -132,6 +132,28 @@ impl StoreConnection {
             self.execute(statement, binds.to_vec()).await?;
         }
         Ok(())
+    }
+
+    /// Executes statements one after the other; those of a file as one text, because each round trip
+    /// to `SQLite`'s thread takes as long as a small change itself.
+    pub(in crate::ledger) async fn execute_together(
+        &mut self,
+        joined: Vec<BoundStatement>,
+    ) -> Result<(), sqlx::Error> {
+        match self.session() {
+            OpenSession::Sqlite(db) => {
+                let text = join_statements(&joined);
+                let binds = joined.into_iter().flat_map(|bound| bound.binds).collect();
+                let query = sqlx::query_with(AssertSqlSafe(text), sqlite_arguments(binds)?);
+                query.execute(db).await.map(drop)
+            }
+            OpenSession::Postgres(db) => {
+                for BoundStatement { statement, binds } in joined {
+                    postgres_query(statement, binds)?.execute(&mut *db).await?;
+                }
+                Ok(())
+            }
+        }
     }
 
     /// Returns the first row, if there is one.

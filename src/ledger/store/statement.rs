@@ -20,6 +20,8 @@
 
 use std::sync::OnceLock;
 
+use crate::ledger::store::bind_value::BindValue;
+
 /// The two databases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ledger) enum SqlDialect {
@@ -50,6 +52,50 @@ impl Statement {
             SqlDialect::Postgres => &self.postgres,
         };
         expanded.get_or_init(|| expand(self.text, dialect))
+    }
+}
+
+/// A statement and its values.
+#[derive(Debug)]
+pub(in crate::ledger) struct BoundStatement {
+    pub(in crate::ledger) statement: &'static Statement,
+    pub(in crate::ledger) binds: Vec<BindValue>,
+}
+
+impl BoundStatement {
+    /// Returns the statement with the values of its parameters, from `$1` on.
+    pub(in crate::ledger) fn new(statement: &'static Statement, binds: Vec<BindValue>) -> Self {
+        Self { statement, binds }
+    }
+}
+
+/// Joins statements to one text, in which each one's parameters follow those of the statements before
+/// it. `SQLite` takes such a text.
+pub(super) fn join_statements(joined: &[BoundStatement]) -> String {
+    let mut text = String::new();
+    let mut parameters = 0;
+    for bound in joined {
+        push_renumbered(&mut text, bound.statement.expanded(SqlDialect::Sqlite), parameters);
+        text.push_str(";\n");
+        parameters += bound.binds.len();
+    }
+    text
+}
+
+/// Appends `sql` with `added` added to the number of each parameter.
+fn push_renumbered(text: &mut String, sql: &str, added: usize) {
+    let mut parts = sql.split('$');
+    text.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, rest) = part.split_at(digits);
+        text.push('$');
+        // The path of a value in a JSON text has no number here.
+        match number.parse::<usize>() {
+            Ok(number) => text.push_str(&(number + added).to_string()),
+            Err(_) => text.push_str(number),
+        }
+        text.push_str(rest);
     }
 }
 
@@ -95,6 +141,7 @@ fn expand_macro(name: &str, operand: &str, dialect: SqlDialect) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::store::bind_value::binds;
 
     #[test]
     fn a_text_is_expanded_for_either_database() {
@@ -114,5 +161,21 @@ mod tests {
              for no key update"
         );
         assert_eq!(expand("{unknown $1}", SqlDialect::Postgres), "{unknown $1}");
+    }
+
+    #[test]
+    fn parameters_of_joined_statements_follow_each_other() {
+        static FIRST: Statement = Statement::new("update job set key = $2 where id = $1");
+        static SECOND: Statement =
+            Statement::new("update run set note = note ->> '$.a' where id = $1 and id < $12");
+        let joined = [
+            BoundStatement::new(&FIRST, binds![1_i64, "k"]),
+            BoundStatement::new(&SECOND, binds![2_i64]),
+        ];
+        assert_eq!(
+            join_statements(&joined),
+            "update job set key = $2 where id = $1;\n\
+             update run set note = note ->> '$.a' where id = $3 and id < $14;\n"
+        );
     }
 }

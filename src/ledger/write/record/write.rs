@@ -8,7 +8,7 @@ use crate::ledger::model::job_update::VerifiedVideo;
 use crate::ledger::model::state::{JobEvent, JobState};
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
-use crate::ledger::store::statement::Statement;
+use crate::ledger::store::statement::{BoundStatement, Statement};
 use crate::ledger::write::record::truncate_detail;
 
 /// The rows that an update changes.
@@ -109,26 +109,26 @@ pub(super) static STATEMENTS: &[&Statement] = &[
 impl EvaluatedUpdate<'_> {
     /// Writes the job, the submission, the event, the video and the start of the next version.
     pub(super) async fn write(&self, db: &mut StoreConnection) -> Result<(), sqlx::Error> {
-        self.write_job(db, &self.job).await?;
+        let mut changes = vec![self.job_change(&self.job)];
         if self.is_submission_changed {
-            self.write_submission(db).await?;
+            changes.push(self.submission_change());
         }
         if let Some(event) = &self.event {
-            self.insert_event(db, event).await?;
+            changes.push(self.event_change(event));
         }
         if let Some(run) = self.unspent_run {
-            db.execute(&UNCOUNT_SUBMITTED, binds![run]).await?;
+            changes.push(BoundStatement::new(&UNCOUNT_SUBMITTED, binds![run]));
         }
         if let Some((batch, video)) = self.video {
-            self.save_video(db, batch, video).await?;
+            changes.extend(self.video_changes(batch, video));
         }
-        match &self.successor {
-            Some((event, successor)) => self.write_successor(db, *event, successor).await,
-            None => Ok(()),
+        if let Some((event, successor)) = &self.successor {
+            changes.extend(self.successor_changes(*event, successor));
         }
+        db.execute_together(changes).await
     }
 
-    async fn write_job(&self, db: &mut StoreConnection, job: &Job) -> Result<(), sqlx::Error> {
+    fn job_change(&self, job: &Job) -> BoundStatement {
         let binds = binds![
             self.job_id,
             self.run,
@@ -150,10 +150,10 @@ impl EvaluatedUpdate<'_> {
             job.cause.as_deref(),
             job.message.as_deref().map(truncate_detail)
         ];
-        db.execute(&UPDATE_JOB, binds).await.map(drop)
+        BoundStatement::new(&UPDATE_JOB, binds)
     }
 
-    async fn write_submission(&self, db: &mut StoreConnection) -> Result<(), sqlx::Error> {
+    fn submission_change(&self) -> BoundStatement {
         let submission = &self.submission;
         let binds = binds![
             submission.id,
@@ -171,14 +171,10 @@ impl EvaluatedUpdate<'_> {
             submission.recheck.map(|(_, since)| since),
             submission.decline.as_deref()
         ];
-        db.execute(&UPDATE_SUBMISSION, binds).await.map(drop)
+        BoundStatement::new(&UPDATE_SUBMISSION, binds)
     }
 
-    async fn insert_event(
-        &self,
-        db: &mut StoreConnection,
-        event: &RecordedEvent,
-    ) -> Result<(), sqlx::Error> {
+    fn event_change(&self, event: &RecordedEvent) -> BoundStatement {
         let binds = binds![
             self.job_id,
             event.version,
@@ -189,32 +185,23 @@ impl EvaluatedUpdate<'_> {
             event.state.as_str(),
             self.detail
         ];
-        db.execute(&INSERT_EVENT, binds).await.map(drop)
+        BoundStatement::new(&INSERT_EVENT, binds)
     }
 
-    async fn save_video(
-        &self,
-        db: &mut StoreConnection,
-        batch: i64,
-        video: &VerifiedVideo,
-    ) -> Result<(), sqlx::Error> {
+    fn video_changes(&self, batch: i64, video: &VerifiedVideo) -> [BoundStatement; 2] {
         let (job, version) = (self.job_id, self.submission.version);
         let VerifiedVideo { file, bytes, hash, duration_ms } = video;
-        let binds = binds![job, version, file, *bytes, hash, *duration_ms, self.now];
-        db.execute(&SAVE_VIDEO, binds).await?;
-        db.execute(&COUNT_CANARY, binds![job, version, batch]).await.map(drop)
+        let saved = binds![job, version, file, *bytes, hash, *duration_ms, self.now];
+        [
+            BoundStatement::new(&SAVE_VIDEO, saved),
+            BoundStatement::new(&COUNT_CANARY, binds![job, version, batch]),
+        ]
     }
 
-    /// Writes the job as its next version, and the event that starts it.
-    async fn write_successor(
-        &self,
-        db: &mut StoreConnection,
-        event: JobEvent,
-        job: &Job,
-    ) -> Result<(), sqlx::Error> {
-        self.write_job(db, job).await?;
+    /// Returns what makes the job its next version, and the event that starts it.
+    fn successor_changes(&self, event: JobEvent, job: &Job) -> [BoundStatement; 2] {
         let event = RecordedEvent { version: job.version, event: event.as_str(), state: job.state };
-        self.insert_event(db, &event).await
+        [self.job_change(job), self.event_change(&event)]
     }
 
     /// Uses the video of an earlier version for the next one if their contents are the same.
@@ -231,9 +218,10 @@ impl EvaluatedUpdate<'_> {
         let same: Option<(i64, String)> =
             db.fetch_optional(&FIND_REUSABLE_VIDEO, binds![self.job_id, version]).await?;
         let Some((source, file)) = same else { return Ok(None) };
-        db.execute(&REUSE_VIDEO, binds![self.job_id, version, source]).await?;
         let reused = Job { state: JobState::Reused, video_file: Some(file), ..successor.clone() };
-        self.write_successor(db, JobEvent::Reused, &reused).await?;
+        let reuse = BoundStatement::new(&REUSE_VIDEO, binds![self.job_id, version, source]);
+        let changes = [reuse].into_iter().chain(self.successor_changes(JobEvent::Reused, &reused));
+        db.execute_together(changes.collect()).await?;
         Ok(Some(reused.state))
     }
 }
