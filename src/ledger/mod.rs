@@ -257,6 +257,17 @@ impl Ledger {
         }
     }
 
+    /// Returns whose clock the rates of an account are shared by.
+    fn rate_clock(&self) -> RateClock {
+        match (&self.opened, self.durability) {
+            (OpenedStore::Server(_), Durability::PowerLoss) => RateClock::Server,
+            // In a simulation, the server's clock stands still.
+            (OpenedStore::Server(_), Durability::ProcessDeath) | (OpenedStore::File(_), _) => {
+                RateClock::Machine
+            }
+        }
+    }
+
     /// Returns where the ledger is.
     pub fn address(&self) -> &LedgerAddress {
         &self.address

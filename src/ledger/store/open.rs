@@ -31,7 +31,7 @@ pub enum Durability {
     /// Power loss: every commit waits for the disk. Used by every real run.
     PowerLoss,
     /// The end of this process only: for simulations without power cuts. Reads and writes take
-    /// turns then, so that a seed always gives the same run.
+    /// turns then, so that a seed always gives the same run, and a server's clock decides nothing.
     ProcessDeath,
 }
 

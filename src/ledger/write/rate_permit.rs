@@ -3,8 +3,8 @@
 //!
 //! The limiter of the runner decides how many slots to reserve, and sends at them. Invariant: no two
 //! reservations of an account overlap, and the slowest process that uses it sets the pace of all. The
-//! times are those of the machine for a file, and those of the server for a server: no other clock
-//! decides.
+//! times are those of the machine for a file, and those of the server for a server, except in a
+//! simulation of time: no other clock decides.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 use crate::ledger::error::LedgerError;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
-use crate::ledger::store::statement::{SqlDialect, Statement};
+use crate::ledger::store::statement::Statement;
 use crate::ledger::write::write_op::WriteOp;
 
 /// A process that has reserved nothing for this long, or for some intervals, no longer counts.
@@ -143,6 +143,7 @@ pub struct RateSpan {
 
 struct ReserveRateSpan {
     request: RateSpanRequest,
+    clock: RateClock,
     now: Timestamp,
 }
 
@@ -152,7 +153,7 @@ impl WriteOp for ReserveRateSpan {
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<RateSpan, LedgerError> {
         let RateSpanRequest { account, kind, member, interval, slots, .. } = &self.request;
         let (account, kind) = (account.as_str(), kind.as_str());
-        let (clock, now) = store_time(db, self.now).await?;
+        let (clock, now) = (self.clock, read_clock(db, self.clock, self.now).await?);
         let own = as_micros(*interval).max(1);
         let until = now + MEMBER_TIME_US.max(own.saturating_mul(MEMBER_INTERVALS));
         db.execute(&SET_MEMBER, binds![account, kind, member, own, until]).await?;
@@ -175,6 +176,7 @@ impl WriteOp for ReserveRateSpan {
 struct RaiseRateFloor {
     account: String,
     pause: Duration,
+    clock: RateClock,
     now: Timestamp,
 }
 
@@ -182,7 +184,7 @@ impl WriteOp for RaiseRateFloor {
     type Output = ();
 
     async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
-        let (_, now) = store_time(db, self.now).await?;
+        let now = read_clock(db, self.clock, self.now).await?;
         let until = now.saturating_add(as_micros(self.pause)).saturating_add(ROUNDING_US);
         for kind in RateKind::ALL {
             let (account, kind) = (self.account.as_str(), kind.as_str());
@@ -193,16 +195,15 @@ impl WriteOp for RaiseRateFloor {
     }
 }
 
-/// Returns the time that all processes of this ledger share: the machine's, or the server's.
-async fn store_time(
+/// Returns the time that all processes of this ledger share; `now` is that of this machine.
+async fn read_clock(
     db: &mut StoreConnection,
+    clock: RateClock,
     now: Timestamp,
-) -> Result<(RateClock, i64), LedgerError> {
-    match db.dialect() {
-        SqlDialect::Sqlite => Ok((RateClock::Machine, now.as_microsecond())),
-        SqlDialect::Postgres => {
-            Ok((RateClock::Server, db.fetch_value(&SERVER_TIME, binds![]).await?))
-        }
+) -> Result<i64, LedgerError> {
+    match clock {
+        RateClock::Machine => Ok(now.as_microsecond()),
+        RateClock::Server => Ok(db.fetch_value(&SERVER_TIME, binds![]).await?),
     }
 }
 
@@ -221,7 +222,7 @@ impl Ledger {
         request: RateSpanRequest,
         now: Timestamp,
     ) -> Result<RateSpan, LedgerError> {
-        self.writer.execute(ReserveRateSpan { request, now }).await
+        self.writer.execute(ReserveRateSpan { request, clock: self.rate_clock(), now }).await
     }
 
     /// Reserves no slot of the account before `pause` is over, for any process. Never shortens an
@@ -233,6 +234,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         let account = account.to_owned();
-        self.writer.execute(RaiseRateFloor { account, pause, now }).await
+        let clock = self.rate_clock();
+        self.writer.execute(RaiseRateFloor { account, pause, clock, now }).await
     }
 }
