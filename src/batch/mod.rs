@@ -60,7 +60,9 @@ pub use self::studio_section::{
     HostOrigin, InvalidStudioHost, OnUncertain, ProxySetting, StudioHost, StudioSettings,
     VideoResolution,
 };
-pub use self::suggested_file::{batch_files_here, find_batch_named, has_sheet_extension};
+pub use self::suggested_file::{
+    BATCH_FOLDER, batch_files_here, find_batch_file, has_sheet_extension, name_or_path,
+};
 pub use self::variant::Variant;
 pub use self::vendor_profile::{
     DraftBilling, ExportIdBehavior, ListContents, MeasurementInfo, ProjectNameHandling,

@@ -1,4 +1,4 @@
-//! The batch file that was probably meant where another path was given.
+//! The batch file that a name or a path means, and the one that was probably meant.
 //!
 //! Invariant: a name that is only similar is suggested, and never used.
 
@@ -11,6 +11,9 @@ use crate::text::{nearest_name, shell_quote};
 /// Endings of sheets.
 const SHEET_EXTENSIONS: [&str; 8] = ["xlsx", "ods", "csv", "tsv", "xls", "xlsm", "xlsb", "numbers"];
 
+/// The folder in which `new` creates batch files.
+pub const BATCH_FOLDER: &str = "jobs";
+
 /// How many folders above the current one are tried.
 const FOLDERS_ABOVE_MAX: usize = 2;
 
@@ -20,7 +23,7 @@ pub(super) fn sheet_problem(path: &Path) -> Option<BatchFileProblem> {
         return None;
     }
     let help = match batch_with_sheet(path) {
-        Some(file) => format!("give the batch file that reads it: `{}`", quote_path(&file)),
+        Some(file) => format!("give the batch that reads it: `{}`", name_or_path(&file)),
         None => format!("`callsheet new --sheet {}` creates a batch file for it", quote_path(path)),
     };
     let message = "this is a sheet, not a batch file".to_owned();
@@ -58,7 +61,7 @@ fn short_path(file: PathBuf) -> PathBuf {
 /// Returns the batch files beside `path` and in `jobs`.
 fn known_batch_files(path: &Path) -> Vec<PathBuf> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folders = [folder.unwrap_or(Path::new(".")).to_owned(), PathBuf::from("jobs")];
+    let folders = [folder.unwrap_or(Path::new(".")).to_owned(), PathBuf::from(BATCH_FOLDER)];
     let files = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
     let files = files.map(|entry| entry.path());
     let is_toml = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "toml");
@@ -78,8 +81,33 @@ fn batch_name(file: &Path) -> Option<String> {
     Some(super::parse(file, source).ok()?.name.to_string())
 }
 
+/// Returns the batch file that the user means: a path, or the name of a file here or in `jobs`, with or
+/// without its ending, or of its batch. What is not found is returned as it is.
+pub fn find_batch_file(given: PathBuf) -> PathBuf {
+    if given.is_file() || given.components().count() != 1 {
+        return given;
+    }
+    let file = given.with_added_extension("toml");
+    let folder = Path::new(BATCH_FOLDER);
+    let places = [file.clone(), folder.join(file), folder.join(&given)];
+    let is_batch_file = |place: &PathBuf| place.extension().is_some_and(|end| end == "toml");
+    let found = places.into_iter().find(|place| is_batch_file(place) && place.is_file());
+    found.or_else(|| find_batch_named(given.to_str()?)).unwrap_or(given)
+}
+
+/// Returns what a command may call a batch file, as a shell accepts it: the name of its batch if that leads
+/// to this file, and else its path.
+pub fn name_or_path(file: &Path) -> String {
+    let leads_here = |name: &String| {
+        let found = fs::canonicalize(find_batch_file(PathBuf::from(name))).ok();
+        found.is_some_and(|found| fs::canonicalize(file).is_ok_and(|file| file == found))
+    };
+    let name = batch_name(file).filter(leads_here);
+    name.map_or_else(|| quote_path(file), |name| shell_quote(&name).into_owned())
+}
+
 /// Returns the batch file, here or in `jobs`, of the batch `name`; `None` also if there are several.
-pub fn find_batch_named(name: &str) -> Option<PathBuf> {
+fn find_batch_named(name: &str) -> Option<PathBuf> {
     let files = known_batch_files(Path::new(name)).into_iter();
     let mut named = files.filter(|file| batch_name(file).as_deref() == Some(name));
     let found = named.next()?;
@@ -94,8 +122,15 @@ pub fn batch_files_here() -> Vec<PathBuf> {
 
 /// Returns a hint for a path that leads nowhere: the batch file that was probably meant.
 pub(super) fn suggest_file(path: &Path) -> Option<String> {
-    let file = find_from_other_folder(path).or_else(|| find_similar(path))?;
-    Some(format!("did you mean `{}`?", quote_path(&file)))
+    let meant = match find_from_other_folder(path) {
+        Some(file) => quote_path(&file),
+        // The user who gave a path reads a path.
+        None if path.components().count() > 1 || path.extension().is_some() => {
+            quote_path(&find_similar(path)?)
+        }
+        None => name_or_path(&find_similar(path)?),
+    };
+    Some(format!("did you mean `{meant}`?"))
 }
 
 /// Returns the file to which a path leads from the folder above, or from the folder that it begins with:

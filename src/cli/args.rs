@@ -5,13 +5,13 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
-use crate::batch::{Batch, find_batch_named};
+use crate::batch::{Batch, find_batch_file};
 use crate::cli::output::logging::Verbosity;
 use crate::cli::output::prompt;
 use crate::clock::Clock;
@@ -28,22 +28,9 @@ use crate::session::operator::operator_batch::OperatorBatch;
 use crate::session::time_window::{WindowOptions, parse_time_of_day};
 use crate::sheet;
 
-/// Returns the parser of a batch file: a path, or the name of a file here or in `jobs`, with or without
-/// its ending, or of its batch.
+/// Returns the parser of a batch file, which may be given by the name of its batch.
 pub(crate) fn batch_file_parser() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(|given| find_batch_file(PathBuf::from(given)))
-}
-
-fn find_batch_file(given: PathBuf) -> PathBuf {
-    if given.is_file() || given.components().count() != 1 {
-        return given;
-    }
-    let file = given.with_added_extension("toml");
-    let places =
-        [file.clone(), Path::new(BATCH_FOLDER).join(file), Path::new(BATCH_FOLDER).join(&given)];
-    let is_batch_file = |place: &PathBuf| place.extension().is_some_and(|end| end == "toml");
-    let found = places.into_iter().find(|place| is_batch_file(place) && place.is_file());
-    found.or_else(|| find_batch_named(given.to_str()?)).unwrap_or(given)
 }
 
 /// Returns the parser of a ledger's name. It accepts every text: an error of the parser would repeat it,
@@ -51,9 +38,6 @@ fn find_batch_file(given: PathBuf) -> PathBuf {
 fn ledger_parser() -> impl TypedValueParser<Value = NamedLedger> {
     OsStringValueParser::new().map(|given| NamedLedger::from_option(&given))
 }
-
-/// The folder in which `new` creates batch files.
-pub(crate) const BATCH_FOLDER: &str = "jobs";
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]

@@ -15,8 +15,8 @@ use clap_complete::engine::{
 };
 use clap_complete::env::{CompleteEnv, Shells};
 
+use crate::batch::BATCH_FOLDER;
 use crate::cli::Cli;
-use crate::cli::args::BATCH_FOLDER;
 use crate::ledger::Ledger;
 use crate::session::ledger_location::{
     LedgerLocation, LedgerOptions, NamedLedger, open_existing_ledger,

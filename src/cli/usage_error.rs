@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory};
 
-use crate::batch::{batch_files_here, has_sheet_extension};
+use crate::batch::{batch_files_here, has_sheet_extension, name_or_path};
 use crate::cli::Cli;
 use crate::cli::output::printer::Printer;
 use crate::text::{nearest_name, shell_quote, strip_control, suggest_name};
@@ -106,9 +106,7 @@ impl<'e> ParsedMistake<'e> {
         let is_batch =
             matches!(self.text(ContextKind::InvalidArg).as_str(), "<BATCH>" | "<BATCH>...");
         let files = if is_batch { (self.find_batch_files)() } else { Vec::new() };
-        let command = |file: &PathBuf| {
-            format!("{} {}", self.command, shell_quote(&file.display().to_string()))
-        };
+        let command = |file: &PathBuf| format!("{} {}", self.command, name_or_path(file));
         match files.as_slice() {
             [] => None,
             [only] => Some(format!("did you mean `{}`?", command(only))),

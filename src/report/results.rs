@@ -69,6 +69,8 @@ pub struct WrittenResults {
     pub results: PathBuf,
     /// The rows that can be fixed; `None` if there are none.
     pub failures: Option<PathBuf>,
+    /// Columns of the sheet whose names differ at most in case from columns that were added.
+    pub columns_like_ours: Vec<String>,
 }
 
 /// Writes `results.csv` and, if rows can be fixed, `failures.csv` into `folder`.
@@ -93,7 +95,12 @@ pub async fn write_results(
     let results = results.persist()?;
     let failures =
         if failures.rows > 0 { Some(failures.persist()?) } else { failures.remove_previous()? };
-    Ok(WrittenResults { results, failures })
+    Ok(WrittenResults { results, failures, columns_like_ours: columns_like_ours(headings) })
+}
+
+fn columns_like_ours(mut headings: Vec<String>) -> Vec<String> {
+    headings.retain(|heading| RESULTS_COLUMNS.contains(&heading.to_lowercase().as_str()));
+    headings
 }
 
 /// Returns whether a row may be fixed and rendered. An uncertain row may already be paid for: used

@@ -18,6 +18,8 @@ pub struct BatchDraft {
     pub key: Vec<String>,
     /// Headings by template name, where they differ.
     pub columns: BTreeMap<String, String>,
+    /// Headings by template name, where they match and need no setting.
+    pub matching_columns: BTreeMap<String, String>,
     /// Texts that are the same in all rows.
     pub defaults: BTreeMap<String, String>,
     /// The rows to skip.
@@ -100,8 +102,15 @@ impl BatchDraft {
             let columns = toml_table(&self.columns);
             let _ = writeln!(
                 text,
-                "# name in the template = heading in the sheet\ncolumns = {columns}"
+                "# name in the template = heading of the column in the sheet\ncolumns = {columns}"
             );
+        }
+        if !self.matching_columns.is_empty() {
+            let matching = self.matching_columns.iter();
+            let matching: Vec<String> = matching
+                .map(|(name, heading)| comment_text(&format!("{name} = {heading}")))
+                .collect();
+            let _ = writeln!(text, "# used as well, without a setting: {}", matching.join(", "));
         }
         if !self.defaults.is_empty() {
             let defaults = toml_table(&self.defaults);
@@ -115,11 +124,8 @@ impl BatchDraft {
             let _ = writeln!(text, "# the name of each video\nfile = {file}");
         }
         if !self.unused_columns.is_empty() {
-            let unused: Vec<String> = self
-                .unused_columns
-                .iter()
-                .map(|heading| heading.replace(['\n', '\r'], " "))
-                .collect();
+            let unused: Vec<String> =
+                self.unused_columns.iter().map(|heading| comment_text(heading)).collect();
             let _ = writeln!(text, "# not used: {}", unused.join(", "));
         }
     }
@@ -145,6 +151,11 @@ impl BatchDraft {
             }
         }
     }
+}
+
+/// Returns a text as a comment can contain it.
+fn comment_text(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
 }
 
 fn toml_list(texts: &[String]) -> String {

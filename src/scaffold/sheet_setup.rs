@@ -74,6 +74,7 @@ pub fn propose_batch(
     setup.choose_columns();
     setup.choose_skip();
     setup.name_videos();
+    setup.list_matching_columns();
     setup.list_unused_columns();
     let language = default_language::language_remark(&columns, &setup.used);
     let remarks = setup.key_remark().into_iter().chain(language).collect();
@@ -407,6 +408,20 @@ impl<'s> SheetSetup<'s> {
         if !self.draft.key.is_empty() {
             self.draft.video_file = format!("{}.mp4", parts.join("-"));
         }
+    }
+
+    /// Lists the columns that are used by their own names. Those of the languages are in the variants.
+    fn list_matching_columns(&mut self) {
+        let draft = &self.draft;
+        let has_setting = |name: &String| {
+            let mut variants = draft.variants.iter();
+            draft.columns.contains_key(name)
+                || variants.any(|variant| variant.columns.contains_key(name))
+        };
+        let used = self.used.iter().filter(|(_, heading)| !heading.is_empty());
+        let matching = used.filter(|(name, _)| !has_setting(name));
+        let matching = matching.map(|(name, heading)| (name.clone(), heading.clone())).collect();
+        self.draft.matching_columns = matching;
     }
 
     fn list_unused_columns(&mut self) {

@@ -172,6 +172,19 @@ fn price_with_its_currency_in_the_heading_needs_no_answer() {
 }
 
 #[test]
+fn batch_file_names_also_the_columns_that_need_no_setting() {
+    let source = find_gallery_template("product").unwrap().source;
+    let product = SceneTemplate::parse("product", source, &PartialFiles::default()).unwrap();
+    let lines = ["SKU|Product|Script|Price", &format!("T-1|Tea|{LONG}|4.90 €")];
+    let proposal = propose_batch(&preview(&lines), &product, &SetupAnswers::default()).unwrap();
+    let name = "tea".parse().unwrap();
+    let places = DraftPlaces { name: &name, batch_file: "b", sheet: "s", template: "t" };
+    let text = proposal.draft.to_text(&places);
+    let matching = "# used as well, without a setting: price = Price, script = Script, sku = SKU\n";
+    assert!(text.contains(matching), "{text}");
+}
+
+#[test]
 fn no_guess_gives_one_column_two_names_except_that_a_title_may_be_the_key() {
     let texts = [format!("A1|Tea|{LONG}"), format!("A1|Mug|{LONG} 2")];
     let lines = ["Art.-Nr.|Product|Script", &texts[0], &texts[1]];

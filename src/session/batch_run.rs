@@ -269,6 +269,7 @@ impl BatchRun {
             halt: outcome.halt.as_ref().map(|halt| halt.message().to_owned()),
             output_dir: self.output_dir(),
             results: written.results,
+            columns_like_ours: written.columns_like_ours,
             failures: written.failures,
             page: self.report.page_path(),
             next_step: status.next_step(),

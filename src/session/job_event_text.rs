@@ -5,6 +5,14 @@
 use crate::ledger::{EventRow, JobEvent};
 use crate::session::account::target::is_rehearsal_host;
 
+/// Begins the message of a refusal.
+const REFUSAL_PREFIX: &str = "AI Studios refused it: ";
+
+/// Returns a message for a place that already says that AI Studios refused the request.
+pub(crate) fn without_refusal_prefix(message: &str) -> &str {
+    message.strip_prefix(REFUSAL_PREFIX).unwrap_or(message)
+}
+
 /// Returns the events of a video, oldest first, with their descriptions: what was sent is known from what
 /// came of it.
 pub(crate) fn describe_history<'h>(

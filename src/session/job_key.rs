@@ -54,7 +54,10 @@ pub(crate) async fn unknown_row_error(
     let found = rows.iter().find(|row| u64::try_from(row.row_number) == Ok(number));
     Ok(match found {
         Some(row) => row_without_video_error(stored, row, row.key.as_deref()),
-        None => CommandError::usage(format!("row {number} has no video in this batch")),
+        None => CommandError::usage(format!(
+            "row {number} has no video in this batch; callsheet jobs {} lists the rows",
+            stored.name
+        )),
     })
 }
 

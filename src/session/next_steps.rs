@@ -55,7 +55,7 @@ impl RetryEffect {
     fn describe(self) -> &'static str {
         match self {
             Self::DownloadAgain => "queues it: the next run downloads it again (free)",
-            Self::Render => "queues it: the next run renders it (not paid before)",
+            Self::Render => "queues it: the next run renders it (paid; it was not paid before)",
             Self::RenderAgain => {
                 "queues it: the next run checks it first, and pays again if it did not finish"
             }
@@ -172,6 +172,12 @@ impl CommandHints {
     /// sheet.
     pub(crate) fn continue_command(&self) -> String {
         if self.has_invalid_rows { self.resume_command() } else { self.run_command() }
+    }
+
+    /// Returns what the user has to know of that command, if it does not read the sheet.
+    pub(crate) fn continue_note(&self) -> Option<&'static str> {
+        (self.continue_command() == self.resume_command())
+            .then_some("continues what was planned; changes to the sheet are not read")
     }
 
     fn resume_command(&self) -> String {

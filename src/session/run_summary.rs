@@ -24,6 +24,8 @@ pub(crate) struct RunSummary {
     pub(crate) halt: Option<String>,
     pub(crate) output_dir: PathBuf,
     pub(crate) results: PathBuf,
+    /// Columns of the sheet whose names differ only in case from those that its results add.
+    pub(crate) columns_like_ours: Vec<String>,
     /// The sheet of failed rows, if there are any.
     pub(crate) failures: Option<PathBuf>,
     /// `report.html`.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::aistudios::CallError;
 use crate::batch;
-use crate::cli::args::GlobalArgs;
+use crate::cli::args::{GlobalArgs, batch_file_parser};
 use crate::cli::output::diagnostics;
 use crate::cli::output::printer::Printer;
 use crate::cli::output::text_table::TextTable;
@@ -26,9 +26,11 @@ use crate::session::ledger_location;
 use crate::text::time_format::format_rfc3339;
 use crate::text::{format_duration, pluralize};
 
-/// List the account's models and their clothes
+/// List the account's avatars (models) and their clothes
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Their ids are `modelId` and `clothId` of a template; with a template of the
+gallery, they may stand in the columns `model` and `cloth` of the sheet.
 JSON fields: callsheet help json models")]
 pub(crate) struct ModelsArgs {
     #[command(flatten)]
@@ -44,7 +46,7 @@ pub(crate) struct WorkspacesArgs {
     catalog: CatalogArgs,
 }
 
-/// List the account's templates
+/// List the account's AI Studios templates
 #[derive(Debug, Args)]
 #[command(after_help = "\
 JSON fields: callsheet help json templates")]
@@ -55,7 +57,8 @@ pub(crate) struct TemplatesArgs {
 
 #[derive(Debug, Args)]
 struct CatalogArgs {
-    /// Batch file whose account is used [default: your login]
+    /// Batch name or file, for its account [default: your login]
+    #[arg(value_parser = batch_file_parser())]
     batch: Option<PathBuf>,
     /// Show the cached list; send no request
     #[arg(long)]
@@ -188,7 +191,7 @@ impl RetrievedCatalog {
             printer.print_result(&self.table().render());
         }
         let noun = match self.kind.as_str() {
-            "models" => "model",
+            "models" => "avatar",
             kind => kind.trim_end_matches('s'),
         };
         let count = pluralize(self.items.len() as u64, noun);

@@ -21,7 +21,7 @@ const TEMPLATE_TOPIC: &str = "template";
 const FAULTS_TOPIC: &str = "faults";
 const JSON_TOPIC: &str = "json";
 
-/// Explain a command; for templates: help template
+/// Explain a command, the template language or the faults
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -38,7 +38,7 @@ pub(crate) struct HelpArgs {
 pub(crate) fn run(args: &HelpArgs, mut command: clap::Command, printer: &Printer) -> ExitReason {
     match args.topic.as_slice() {
         [topic] if topic == TEMPLATE_TOPIC => {
-            printer.print_result(&wrap(&template_help_text()));
+            printer.print_result(&wrap_around_tags(&template_help_text()));
             ExitReason::Done
         }
         [topic] if topic == FAULTS_TOPIC => {
@@ -85,6 +85,21 @@ fn print_json_fields(command: &[String], printer: &Printer) -> ExitReason {
             ExitReason::Usage
         }
     }
+}
+
+/// Takes the place of a blank at which no line may end.
+const NO_BREAK_SPACE: &str = "\u{a0}";
+
+/// Wraps a text to a standard terminal. A tag stays in one line, so that it can be copied.
+fn wrap_around_tags(text: &str) -> String {
+    let join_tag = |piece: &str| match piece.split_once("}}") {
+        Some((tag, rest)) => format!("{}}}}}{rest}", tag.replace(' ', NO_BREAK_SPACE)),
+        None => piece.to_owned(),
+    };
+    let mut pieces = text.split("{{");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    let joined: String = pieces.map(|piece| format!("{{{{{}", join_tag(piece))).collect();
+    wrap(&(first + &joined)).replace(NO_BREAK_SPACE, " ")
 }
 
 fn template_help_text() -> String {

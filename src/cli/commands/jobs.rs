@@ -20,7 +20,7 @@ use crate::text::{nearest_name, pluralize};
 /// Rows of the table without `--limit`: as many as a user can scroll through.
 const TABLE_ROWS_MAX: u64 = 500;
 
-/// List the videos (jobs) of a batch, one per line
+/// List the videos (jobs) of a batch
 #[derive(Debug, Args)]
 #[command(after_help = "\
 States: ready (shown as waiting), submitting, uncertain (may be paid for),

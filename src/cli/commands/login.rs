@@ -27,7 +27,8 @@ const CHINA: &str = "china";
 #[command(after_help = "\
 Asks for the app id and the user key, which AI Studios shows on the page \"API
 key\" of your account, and tests them (free). Saves them in
-~/.config/callsheet/credentials.toml, or the file in AISTUDIOS_CREDENTIALS.")]
+~/.config/callsheet/credentials.toml, or in the file that AISTUDIOS_CREDENTIALS
+names.")]
 pub(crate) struct LoginArgs {
     /// Save as this profile, for `profile` in a batch file
     #[arg(long, value_name = "NAME")]

@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::args::{BatchRef, GlobalArgs, ReasonArgs};
+use crate::cli::commands::retry::print_continue_step;
 use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
 use crate::ledger::{NewOperatorRequest, RequestedAction};
@@ -19,8 +20,8 @@ use crate::session::exit_code::ExitReason;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A live run notices the pause within seconds: it downloads the renders in
-progress, submits nothing new, and waits until the batch is unpaused, its time
-window ends or it is stopped. A new run submits nothing and exits with 8.
+progress, submits nothing new, and waits until you unpause the batch or stop the
+run, or its time window ends. A new run submits nothing and exits with 8.
 JSON fields: callsheet help json pause")]
 pub(crate) struct PauseArgs {
     #[command(flatten)]
@@ -108,7 +109,7 @@ async fn set_paused(
         (false, Some(holder)) => {
             printer.status(&format!("live run ({holder}): continues within seconds"));
         }
-        (false, None) => printer.status(&format!("Next: {}", commands.continue_command())),
+        (false, None) => print_continue_step(&commands, printer),
     }
     Ok(ExitReason::Done)
 }

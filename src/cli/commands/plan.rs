@@ -176,7 +176,7 @@ fn print_next_step(
     let (options, effect) = match rehearsal {
         RehearsalState::Rehearsing => ("", "rehearses it (free)"),
         RehearsalState::NotRehearsed => {
-            (" --sandbox", "rehearses it (free); without --sandbox, a run is paid for")
+            (" --sandbox", "rehearses it (free); without --sandbox, a run costs credits")
         }
         RehearsalState::Rehearsed => (" --limit 3", "renders three videos"),
     };

@@ -201,10 +201,10 @@ fn print_one(inputs: PlanInputs, args: &PreviewArgs, printer: &Printer) -> ExitR
 /// Names the other videos that a row makes.
 fn print_others(keys: Vec<String>, args: &PreviewArgs, printer: &Printer) {
     let (Some(first), Some(file)) = (keys.first(), &args.batch) else { return };
-    let file = shell_quote(&file.display().to_string()).into_owned();
+    let batch = batch::name_or_path(file);
     let named: Vec<_> = keys.iter().map(|key| display_key(key)).collect();
     printer.status(&format!(
-        "Also from this row: {}\nNext: callsheet preview {file} --key {}",
+        "Also from this row: {}\nNext: callsheet preview {batch} --key {}",
         named.join(", "),
         shell_quote(first)
     ));

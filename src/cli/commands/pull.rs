@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 use crate::aistudios::{CallError, ProjectId};
 use crate::batch;
+use crate::cli::args::batch_file_parser;
+use crate::cli::commands::new::print_next_step;
 use crate::cli::output::diagnostics;
 use crate::cli::output::printer::Printer;
 use crate::clock::Clock;
@@ -39,8 +41,8 @@ pub(crate) struct PullArgs {
     /// Template to write
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
-    /// Batch file whose account is used [default: your login]
-    #[arg(long, value_name = "FILE")]
+    /// Batch name or file, for its account [default: your login]
+    #[arg(long, value_name = "BATCH", value_parser = batch_file_parser())]
     batch: Option<PathBuf>,
 }
 
@@ -120,5 +122,5 @@ fn print_template(made: &ProjectTemplate, path: &Path, printer: &Printer) {
         let required = if tag.is_required { "" } else { ", or as it is" };
         printer.status(&format!("  scene {}: {}{required}: {original}", tag.scene, tag.name));
     }
-    printer.print_result(&format!("callsheet new --sheet FILE --template {path}"));
+    print_next_step(printer, &format!("callsheet new --sheet FILE --template {path}"));
 }

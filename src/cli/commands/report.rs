@@ -40,7 +40,7 @@ pub(crate) struct ReportArgs {
     /// csv, json or html [default: csv; with --json: json]
     #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
     format: Option<ReportFormat>,
-    /// Write to this file (replaced as a whole) instead of stdout
+    /// Write to this file (overwritten) instead of stdout
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }

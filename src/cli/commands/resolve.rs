@@ -28,9 +28,9 @@ use crate::text::{display_key, strip_control};
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("verdict"))]
 #[command(after_help = "\
-AI Studios is checked first; clear evidence overrides your option. Without one,
-you are asked what remains open.
-`callsheet show BATCH KEY` shows the tag to search for in your account.
+AI Studios is checked first; clear evidence overrides your option. Without an
+option, you are asked if that does not decide it. To search in your account:
+`callsheet show BATCH KEY` says how the name of the project ends.
 
 Examples:
   callsheet resolve spring TEA-001
@@ -121,7 +121,7 @@ async fn resolve_job(
         let (key, message) = (display_key(&key), strip_control(&decided.message));
         printer.print_sentences(&format!("{key}: {state}: {message}"));
         let commands = args.batch_ref.read_command_hints(global, ledger, stored).await?;
-        print_next(batch, &commands.continue_command(), printer);
+        print_next(batch, &commands, printer);
     }
     Ok(())
 }

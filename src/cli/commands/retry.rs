@@ -24,9 +24,9 @@ use crate::text::{format_credits, pluralize};
 #[command(after_help = "\
 Shows the number of videos and their cost, then puts them back into the queue: a
 live run, or the next one, does the work. A finished video whose download failed
-is only downloaded again. A render that was given up is checked first, and paid
-for again only if it did not finish. Uncertain videos are left unchanged,
-because they may already be paid for (see `callsheet resolve`).
+is only downloaded again. A render that failed or timed out is checked first,
+and paid for again only if it did not finish. Uncertain videos are left
+unchanged, because they may already be paid for (see `callsheet resolve`).
 
 Examples:
   callsheet retry spring                        all failed and cancelled videos
@@ -35,7 +35,7 @@ Examples:
 pub(crate) struct RetryArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
-    /// Only these keys, or unambiguous parts of them
+    /// Only these keys, or unambiguous parts of them [default: all]
     keys: Vec<String>,
     /// Only videos that failed for this cause, such as refused
     #[arg(long, value_name = "CAUSE")]
@@ -72,9 +72,9 @@ impl RetryableState {
 /// Cancel videos not yet submitted
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A render in progress cannot be cancelled: AI Studios offers no way to, and bills
-it. Cancel shows how many there are, and how many uncertain videos, which
-may be paid for.")]
+A render in progress cannot be cancelled: AI Studios has no request for it, and
+charges for it. `cancel` says how many there are, and how many uncertain videos,
+which may already be paid for.")]
 pub(crate) struct CancelArgs {
     #[command(flatten)]
     batch_ref: BatchRef,
@@ -144,7 +144,7 @@ async fn retry_jobs(
     let request = CommandRequest { action, shown, reason: args.reason.because };
     let request = batch.execute_request(request).await?;
     print_outcome(printer, &format!("Queued: {what}"), &retry_json(set.totals(), Some(&request)));
-    print_next(batch, &commands.continue_command(), printer);
+    print_next(batch, &commands, printer);
     Ok(())
 }
 
@@ -167,10 +167,18 @@ async fn print_uncertain(
 }
 
 /// Prints what continues with the jobs: the live run, or the next one.
-pub(super) fn print_next(batch: &OperatorBatch, run_command: &str, printer: &Printer) {
+pub(super) fn print_next(batch: &OperatorBatch, commands: &CommandHints, printer: &Printer) {
     match batch.live_holder() {
         Some(holder) => printer.status(&format!("live run ({holder}): continues with them")),
-        None => printer.status(&format!("Next: {run_command}")),
+        None => print_continue_step(commands, printer),
+    }
+}
+
+/// Prints the command that continues the batch, and whether it reads the sheet.
+pub(super) fn print_continue_step(commands: &CommandHints, printer: &Printer) {
+    printer.status(&format!("Next: {}", commands.continue_command()));
+    if let Some(note) = commands.continue_note() {
+        printer.status(&format!("      {note}"));
     }
 }
 

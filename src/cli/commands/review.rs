@@ -19,11 +19,12 @@ use crate::report::ReportError;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::files::overwrite_guard;
+use crate::session::next_steps::CommandHints;
 use crate::session::review::review_json::{counts_json, item_json};
 use crate::session::review::verdicts;
 use crate::session::review::verdicts::{REASON_CHARS_MAX, VerdictRequest};
-use crate::text::pluralize;
 use crate::text::time_format::format_local;
+use crate::text::{pluralize, shell_quote};
 
 /// Videos read at once.
 const ITEMS_PER_PAGE: u32 = 500;
@@ -80,7 +81,8 @@ async fn execute(
 ) -> Result<ExitReason, CommandError> {
     let requests = verdict_requests(&args)?;
     let (ledger, stored) = args.batch_ref.open_batch(global).await?;
-    let page = ReviewOutput { ledger: &ledger, stored: &stored, printer };
+    let commands = global.command_hints(args.batch_ref.sandbox, &stored.name, &stored.file);
+    let page = ReviewOutput { ledger: &ledger, stored: &stored, commands, printer };
     let has_verdicts = !requests.is_empty();
     if has_verdicts {
         page.record(requests).await?;
@@ -120,6 +122,7 @@ fn verdict_requests(args: &ReviewArgs) -> Result<Vec<VerdictRequest>, CommandErr
 struct ReviewOutput<'r> {
     ledger: &'r Ledger,
     stored: &'r StoredBatch,
+    commands: CommandHints,
     printer: &'r Printer,
 }
 
@@ -170,7 +173,21 @@ impl ReviewOutput<'_> {
         items.iter().for_each(|item| table.add(item_cells(item)));
         self.printer.print_result(&table.render());
         self.printer.status(&describe_counts(&counts));
+        if let Some(item) = items.iter().find(|item| item.verdict.is_none()) {
+            self.print_next_step(&item.key);
+        }
         Ok(())
+    }
+
+    /// Prints how the first video without a verdict is reviewed.
+    fn print_next_step(&self, key: &str) {
+        // A key that begins with a hyphen would be an option.
+        let separator = if key.starts_with('-') { "=" } else { " " };
+        let (review, key) = (self.commands.review_command(), shell_quote(key));
+        self.printer.status(&format!(
+            "Next: {review} --approve{separator}{key}\n      after you have watched it; to object: \
+             --reject KEY --reason TEXT"
+        ));
     }
 
     async fn read_items(&self) -> Result<Vec<ReviewItem>, CommandError> {
@@ -232,12 +249,15 @@ fn item_cells(item: &ReviewItem) -> [String; 7] {
 /// Returns the counts that are not zero.
 fn describe_counts(counts: &ReviewCounts) -> String {
     let all = [
-        (counts.waiting, "not reviewed"),
+        (counts.waiting, "not reviewed yet"),
         (counts.approved, "approved"),
         (counts.rejected, "rejected"),
         (counts.changes, "changes requested"),
     ];
     let shown = all.into_iter().filter(|(videos, _)| *videos > 0);
     let shown: Vec<String> = shown.map(|(videos, label)| format!("{videos} {label}")).collect();
-    if shown.is_empty() { "no finished videos".to_owned() } else { shown.join(", ") }
+    match shown.as_slice() {
+        [] => "No finished videos".to_owned(),
+        _ => format!("Finished videos: {}", shown.join(", ")),
+    }
 }

@@ -26,9 +26,10 @@ const SUBJECT_CHARS_MAX: usize = 60;
 /// List the runs and the requests of operators
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Ending: why the run ended. Without a reason: `by hand` (retry, resolve and
-similar commands), `not begun` (declined), `died` (killed, or power failure);
-`live` if the run is active.
+Sent: requests that may be paid for, without those that were refused.
+Ending: why the run ended; its numbers are those of the whole batch at that
+time. Without a reason: `by hand` (retry, resolve and similar commands),
+`not begun` (declined), `died` (killed, or power failure), `live` (active).
 
 Below the runs, the requests of operators: retry, cancel, resolve, pause,
 unpause and those of the console, by requester and with their outcome; then

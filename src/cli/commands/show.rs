@@ -16,7 +16,7 @@ use crate::session::account::target::is_rehearsal_host;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::session::files::output_dir;
-use crate::session::job_event_text::describe_history;
+use crate::session::job_event_text::{describe_history, without_refusal_prefix};
 use crate::session::job_key::{find_job_key, find_row_keys, unknown_row_error};
 use crate::session::next_steps::{AttentionReason, CommandHints};
 use crate::session::reports::audit_json::describe_entry;
@@ -153,7 +153,7 @@ impl JobPage<'_> {
         self.push_section(&mut lines, "versions", versions.collect());
         let submissions = self.history.submissions.iter();
         let submissions = submissions.flat_map(|one| submission_lines(one, self.is_rehearsal));
-        self.push_section(&mut lines, "submissions", submissions.collect());
+        self.push_section(&mut lines, "requests to AI Studios", submissions.collect());
         self.push_section(
             &mut lines,
             &format!("history (times in {})", local_zone(self.now)),
@@ -163,7 +163,7 @@ impl JobPage<'_> {
                 .collect(),
         );
         let requests = self.requests.iter().map(describe_request).collect();
-        self.push_section(&mut lines, "requests", requests);
+        self.push_section(&mut lines, "requests of operators", requests);
         let entries = self.entries.iter().map(describe_entry).collect();
         self.push_section(&mut lines, "verdicts and edits", entries);
         self.push_section(&mut lines, "next", self.next_commands(commands));
@@ -210,7 +210,7 @@ impl JobPage<'_> {
             });
         }
         if let Some(message) = &job.message {
-            let message = message.strip_prefix(REFUSED_PREFIX).unwrap_or(message);
+            let message = without_refusal_prefix(message);
             lines.push(format!("message: {}", safe_excerpt(message)));
         }
         if job.generating {
@@ -335,7 +335,7 @@ fn submission_lines(submission: &SubmissionRow, is_rehearsal: bool) -> Vec<Strin
     let mut times = vec![format!("begun {}", format_local(submission.begun_at))];
     if let Some(at) = submission.paid_at {
         let request = if is_rehearsal { "request" } else { "paid request" };
-        times.push(format!("{request} {}", format_local(at)));
+        times.push(format!("{request} sent {}", format_local(at)));
     }
     if let Some(at) = submission.settled_at {
         let end = match SubmissionOutcome::parse(&submission.outcome) {
@@ -344,7 +344,7 @@ fn submission_lines(submission: &SubmissionRow, is_rehearsal: bool) -> Vec<Strin
         };
         times.push(format!("{end} {}", format_elapsed(submission.begun_at, at)));
     }
-    let tag = format!("tag [cs:{}], ends the project's name", submission.tag);
+    let tag = format!("the name of its project ends in [cs:{}]", submission.tag);
     let mut details = Vec::new();
     if let Some(id) = &submission.project_id {
         details.push(format!("project {}", strip_control(id)));
@@ -368,28 +368,30 @@ fn submission_lines(submission: &SubmissionRow, is_rehearsal: bool) -> Vec<Strin
             submission.called_credits.map(|credits| format!(", {credits} credits reported"));
         times.push(format!("callback {}{}", format_local(at), credits.unwrap_or_default()));
     }
-    vec![
-        format!(
-            "attempt {} (version {}, run {}, {}): {}",
-            submission.attempt,
-            submission.version,
-            submission.run_id,
-            submission.way,
-            submission.outcome
-        ),
-        format!("   {tag}"),
-        format!("   {}", details.join(", ")),
-        format!("   {}", times.join(", ")),
-    ]
+    let headline = format!(
+        "attempt {} (version {}, run {}{}): {}",
+        submission.attempt,
+        submission.version,
+        submission.run_id,
+        describe_mode(&submission.way),
+        submission.outcome
+    );
+    let below = [tag, details.join(", "), times.join(", ")];
+    let below = below.into_iter().filter(|line| !line.is_empty());
+    std::iter::once(headline).chain(below.map(|line| format!("   {line}"))).collect()
 }
 
-/// Begins the message of a refusal, whose event says the same.
-const REFUSED_PREFIX: &str = "AI Studios refused it: ";
+/// The submission mode of nearly every batch.
+const USUAL_MODE: &str = "two-step";
+
+/// Returns the submission mode, if it is not the usual one.
+fn describe_mode(mode: &str) -> String {
+    if mode == USUAL_MODE { String::new() } else { format!(", {mode}") }
+}
 
 fn event_line(event: &EventRow, text: &str) -> String {
     // The event says so already; other words of it are the evidence of a lost response.
     let detail = event.detail.as_deref().filter(|detail| *detail != ACCEPTED_MESSAGE);
-    let detail = detail.map(|detail| detail.strip_prefix(REFUSED_PREFIX).unwrap_or(detail));
-    let detail = detail.map(|detail| format!(": {}", safe_excerpt(detail)));
+    let detail = detail.map(|detail| format!(": {}", safe_excerpt(without_refusal_prefix(detail))));
     format!("{}  {text}{}", format_local(event.at), detail.unwrap_or_default())
 }

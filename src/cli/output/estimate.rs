@@ -5,16 +5,17 @@ use std::time::Duration;
 use crate::plan::RenderEstimate;
 use crate::text::{format_credits, format_duration};
 
-/// Returns the line. `context` is appended to the duration.
-pub(crate) fn describe_estimate(estimate: &RenderEstimate, context: &str) -> String {
+/// Returns the line; in a rehearsal, it is about the real run that is rehearsed.
+pub(crate) fn describe_estimate(estimate: &RenderEstimate, is_rehearsal: bool) -> String {
     if estimate.videos == 0 {
         return "nothing new to render".to_owned();
     }
     let (min, max) =
         (format_duration(estimate.duration_min), format_duration(estimate.duration_max));
     let duration = if min == max { min } else { format!("{min} to {max}") };
+    let context = if is_rehearsal { "a real run: " } else { "" };
     format!(
-        "{} of speech; rendering takes {duration}; about {}{context}",
+        "{context}{} of speech; rendering takes {duration}; about {}",
         format_duration(at_least_one_second(estimate.speech_duration)),
         format_credits(estimate.credits),
     )
@@ -42,16 +43,16 @@ mod tests {
 
     #[test]
     fn an_estimate_repeats_no_count_of_the_headline() {
-        assert_eq!(describe_estimate(&estimate(0, 0), ""), "nothing new to render");
+        assert_eq!(describe_estimate(&estimate(0, 0), true), "nothing new to render");
         assert_eq!(
-            describe_estimate(&estimate(3, 61_000), " in a real run"),
-            "61 s of speech; rendering takes 60 s to 10 min; about 3 credits in a real run"
+            describe_estimate(&estimate(3, 61_000), true),
+            "a real run: 61 s of speech; rendering takes 60 s to 10 min; about 3 credits"
         );
     }
 
     #[test]
     fn a_very_short_script_counts_as_one_second_of_speech() {
-        let line = |speech_ms| describe_estimate(&estimate(1, speech_ms), "");
+        let line = |speech_ms| describe_estimate(&estimate(1, speech_ms), false);
         assert!(line(300).starts_with("1 s of speech"), "{}", line(300));
         assert!(line(0).starts_with("0 s of speech"), "{}", line(0));
     }

@@ -174,7 +174,7 @@ pub(crate) fn header_lines(plan: &Plan, batch: &Batch) -> Vec<String> {
     let messages = plan.review.messages(plan.credits_per_minute);
     let class = if plan.selected_rows.is_none() { class_line(plan) } else { String::new() };
     let mut lines = vec![headline(plan, batch), class];
-    lines.push(estimate::describe_estimate(&estimate, ""));
+    lines.push(estimate::describe_estimate(&estimate, false));
     lines.extend(messages.into_iter().take(DETAILS_LISTED_MAX + 1));
     lines.retain(|line| !line.is_empty());
     lines
@@ -182,7 +182,7 @@ pub(crate) fn header_lines(plan: &Plan, batch: &Batch) -> Vec<String> {
 
 /// Returns what a run of this plan would do.
 pub(crate) fn action_line(plan: &Plan, batch: &Batch) -> String {
-    let estimate = estimate::describe_estimate(&plan.estimate(&batch.limits), "");
+    let estimate = estimate::describe_estimate(&plan.estimate(&batch.limits), false);
     let stops = format!("`run` stops at {}", these_problems(plan));
     let invalid = match plan.counts.invalid_rows {
         1 => "the invalid row",

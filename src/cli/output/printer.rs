@@ -156,8 +156,12 @@ impl Printer {
         textwrap::wrap(text, options).into_iter().map(Cow::into_owned).collect()
     }
 
-    /// Prints a coloured result to stdout.
+    /// Prints a coloured result to stdout. A terminal shows a command at its end in one line.
     pub(crate) fn print_styled(&self, text: &StyledText) {
+        let text = match terminal_size::terminal_size_of(io::stdout()) {
+            Some((terminal_size::Width(columns @ 1..), _)) => text.clone().fit(columns.into()),
+            _ => text.clone(),
+        };
         self.write_stdout_line(text.render(self.colors_results), OutputWeight::Message);
     }
 

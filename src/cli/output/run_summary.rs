@@ -15,6 +15,9 @@ pub(crate) fn print_summary(summary: &RunSummary, printer: &Printer) {
     result(&describe_totals(summary));
     result(&format!("Videos: {}", summary.output_dir.display()));
     result(&format!("Results: {}", summary.results.display()));
+    for remark in results_remarks(summary) {
+        printer.status(&printer.with_batch_prefix(&format!("  {remark}")));
+    }
     if let Some(page) = &summary.page {
         result(&format!("Report: {page}"));
     }
@@ -35,6 +38,19 @@ pub(crate) fn print_summary(summary: &RunSummary, printer: &Printer) {
     }
 }
 
+/// Returns what a reader of `results.csv` cannot see in it.
+fn results_remarks(summary: &RunSummary) -> Vec<String> {
+    let own = summary.columns_like_ours.iter().map(|column| match column.to_lowercase() {
+        ours if ours == *column => {
+            format!("the first `{column}` is the column of your sheet, the second the outcome")
+        }
+        ours => format!("`{column}` is the column of your sheet, `{ours}` the outcome"),
+    });
+    let has_links = summary.is_rehearsal && summary.totals.videos > 0;
+    let links = "its links (`video_url`) work only during a rehearsal".to_owned();
+    own.chain(has_links.then_some(links)).collect()
+}
+
 /// Returns one line that accounts for every video. What is skipped is no video, as in the plan.
 fn describe_counts(summary: &RunSummary) -> String {
     let mut parts: Vec<String> =
@@ -50,14 +66,17 @@ fn describe_counts(summary: &RunSummary) -> String {
     }
 }
 
-/// Returns what this run did.
+/// Returns what this run did. What a rehearsal would use comes after the word that it is none.
 fn describe_totals(summary: &RunSummary) -> String {
     let RunTotals { videos, duration, credits } = summary.totals;
-    let mut parts =
-        vec![format!("{} in {}", pluralize(videos, "video"), format_duration(duration))];
-    if credits > 0.0 {
-        let context = if summary.is_rehearsal { " in a real run" } else { "" };
-        parts.push(format!("about {}{context}", format_credits(credits)));
+    let done = format!("{} in {}", pluralize(videos, "video"), format_duration(duration));
+    match (summary.is_rehearsal, credits > 0.0) {
+        (true, true) => format!(
+            "This rehearsal: {done}, free (a real run would use about {})",
+            format_credits(credits)
+        ),
+        (true, false) => format!("This rehearsal: {done}, free"),
+        (false, true) => format!("This run: {done}, about {}", format_credits(credits)),
+        (false, false) => format!("This run: {done}"),
     }
-    format!("This run: {}", parts.join(", "))
 }

@@ -219,8 +219,7 @@ fn forecast_line(forecast: &RunForecast) -> Option<String> {
         RunStart::WindowClosed { reason } => Some(reason.clone()),
         RunStart::Submits { .. } if estimate.videos == 0 => None,
         RunStart::Submits { videos, is_rehearsal } => {
-            let context = if *is_rehearsal { " in a real run" } else { "" };
-            let line = estimate::describe_estimate(estimate, context);
+            let line = estimate::describe_estimate(estimate, *is_rehearsal);
             let cap = match *videos < estimate.videos {
                 true => format!("; this run submits at most {videos}"),
                 false => String::new(),

@@ -341,7 +341,7 @@ mod tests {
             recent_events: [
                 (12, 31, "fetched", None),
                 (30, 8, "refused", Some("AI Studios refused it: the script is \u{1b}[31mtoo long, it has more than two thousand letters")),
-                (45, 7, "answer-lost", Some("no whole answer came in time")),
+                (45, 7, "answer-lost", Some("no complete response in time")),
                 (60, 30, "fetched", None),
             ]
             .map(event)

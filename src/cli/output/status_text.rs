@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crate::ledger::{
-    BatchId, JobRow, Ledger, LedgerError, RunEnding, RunWithBatch, SpendingTotals,
+    BatchId, JobRow, JobState, Ledger, LedgerError, RunEnding, RunWithBatch, SpendingTotals,
 };
 use crate::report::AttentionGroup;
 use crate::session::account::target::is_rehearsal_host;
 use crate::session::attention;
 use crate::session::batch_status::{BatchStatus, Throughput};
+use crate::session::job_event_text::without_refusal_prefix;
 use crate::session::next_steps::{AttentionReason, CommandHints};
 use crate::session::review::review_status::ReviewStatus;
 use crate::text::time_format::{format_dead_run_duration, format_elapsed, format_local_in_zone};
@@ -59,16 +60,21 @@ pub(crate) fn describe_last_run(status: &BatchStatus) -> String {
         Some(RunEnding::Ended) => String::new(),
         Some(_) | None => format!(", {ending}"),
     };
-    format!("last run: started {started}, took {duration}, {submitted}{ending}")
+    format!("last run started {started}, took {duration}, {submitted}{ending}")
 }
 
 /// Returns what the user can do while a run is live.
 pub(crate) fn live_hint(status: &BatchStatus) -> String {
-    match status.count_failed() {
-        0 => "waiting".to_owned(),
-        failed => {
-            format!("failed or invalid: {failed}; details: {}", status.commands.status_command())
-        }
+    let counts = [
+        (status.count_in_state(JobState::Uncertain), "uncertain"),
+        (status.count_in_state(JobState::Failed), "failed"),
+        (status.invalid, "invalid"),
+    ];
+    let counts = counts.iter().filter(|(videos, _)| *videos > 0);
+    let counts: Vec<_> = counts.map(|(videos, state)| format!("{videos} {state}")).collect();
+    match counts.as_slice() {
+        [] => "Nothing needs you".to_owned(),
+        _ => format!("{}; details: {}", counts.join(", "), status.commands.status_command()),
     }
 }
 
@@ -100,23 +106,29 @@ pub(crate) fn remarks(status: &BatchStatus) -> Vec<String> {
         remarks.push(format!("{videos} not counted: {rows} removed from the sheet ({states})"));
     }
     remarks.extend(status.review.iter().flat_map(ReviewStatus::remarks));
-    let is_rehearsal = is_rehearsal_host(&status.batch.base_url);
-    remarks.extend(describe_spending(&status.spending, is_rehearsal));
+    remarks.extend(describe_spending(status));
     // The duration of a short run is that of the last run.
     let is_measured = |throughput: &Throughput| throughput.span >= PER_HOUR_SPAN_MIN;
     remarks.extend(status.throughput.filter(is_measured).map(describe_throughput));
     remarks
 }
 
-fn describe_spending(spending: &SpendingTotals, is_rehearsal: bool) -> Option<String> {
-    let SpendingTotals { requests, estimated, heard_of, heard } = *spending;
+fn describe_spending(status: &BatchStatus) -> Option<String> {
+    let SpendingTotals { requests, estimated, heard_of, heard } = status.spending;
     let estimate = format_credits(estimated);
+    // A lost response does not show whether its request is charged.
+    let about = match status.count_in_state(JobState::Uncertain) {
+        0 => "about",
+        _ => "up to about",
+    };
     match (requests, heard_of) {
         (0, _) => None,
-        (_, _) if is_rehearsal => Some(format!("all rehearsals: about {estimate} in a real run")),
-        (_, 0) => Some(format!("all runs: about {estimate}")),
+        (_, _) if is_rehearsal_host(&status.batch.base_url) => {
+            Some(format!("all rehearsals: free; real runs would use about {estimate}"))
+        }
+        (_, 0) => Some(format!("all runs: {about} {estimate}")),
         _ => Some(format!(
-            "all runs: about {estimate}; AI Studios reported {heard} for {heard_of} of \
+            "all runs: {about} {estimate}; AI Studios reported {heard} for {heard_of} of \
              {requests} paid requests"
         )),
     }
@@ -157,7 +169,8 @@ fn row_line(row: &JobRow) -> String {
     let space = if key.is_empty() { "" } else { " " };
     let message = match (row.stalled, row.progress) {
         (true, Some(progress)) => format!("stalled at {progress:.0}%"),
-        _ => row.message.clone().unwrap_or_default(),
+        // The heading of the group says that AI Studios refused it.
+        _ => row.message.as_deref().map(without_refusal_prefix).unwrap_or_default().to_owned(),
     };
     let message = truncate(&message, MESSAGE_CHARS_MAX);
     let separator = if message.is_empty() { "" } else { ": " };

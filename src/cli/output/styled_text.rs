@@ -3,7 +3,11 @@
 //! The printer removes every escape sequence from plain text, so colour cannot be written into a
 //! string. Invariant: the parts of a styled text contain no escape sequence of their own.
 
+use crate::cli::output::printer::text_width;
 use crate::text::strip_control;
+
+/// What comes before a command in a line of its own.
+const COMMAND_LINE_START: &str = "\n    ";
 
 /// What a part of a text means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +41,19 @@ impl StyledText {
     /// Appends a part without a style.
     pub(crate) fn plain(self, text: impl Into<String>) -> Self {
         self.with(MessageStyle::Plain, text)
+    }
+
+    /// Returns the text with the command at its end in a line of its own, if it is wider than `columns`:
+    /// a terminal would break the command.
+    pub(crate) fn fit(mut self, columns: usize) -> Self {
+        let is_wide = text_width(&self.render(false)) > columns;
+        if let [.., (_, before), (MessageStyle::Command, command)] = &mut self.parts[..]
+            && is_wide
+        {
+            before.truncate(before.trim_end().len());
+            command.insert_str(0, COMMAND_LINE_START);
+        }
+        self
     }
 
     /// Returns the text, with the terminal's codes if `is_colored`.
@@ -74,5 +91,15 @@ mod tests {
         let text = StyledText::default().with(MessageStyle::Bad, "a\u{1b}]0;b").plain("\u{202e}c");
         assert_eq!(text.render(false), "a ]0;bc");
         assert_eq!(text.render(true), "\u{1b}[31ma ]0;b\u{1b}[0mc");
+    }
+
+    #[test]
+    fn a_command_that_does_not_fit_gets_its_own_line() {
+        let text = || {
+            let command = "callsheet status spring";
+            StyledText::default().plain("Details:  ").with(MessageStyle::Command, command)
+        };
+        assert_eq!(text().fit(33).render(false), "Details:  callsheet status spring");
+        assert_eq!(text().fit(32).render(false), "Details:\n    callsheet status spring");
     }
 }

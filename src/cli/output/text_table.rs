@@ -1,10 +1,12 @@
-//! Tables that fit the terminal: one line per row, with long cells cut. Elsewhere nothing is cut.
-//!
-//! A row never wraps, so that `grep` finds it and `wc` counts it.
+//! Tables that fit the terminal: long cells are wrapped there, up to a few lines. Elsewhere every row is one
+//! line, so that `grep` finds it and `wc` counts it, and nothing is cut.
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, presets};
 
 use crate::text::strip_control;
+
+/// Lines of a row on a terminal: enough for the reason why a run ended, in 80 columns.
+const ROW_LINES_MAX: usize = 4;
 
 /// A table of text.
 pub(crate) struct TextTable {
@@ -44,7 +46,7 @@ impl TextTable {
             *filled |= !cell.is_empty();
         }
         let mut row = Row::from(cells);
-        row.max_height(1);
+        row.max_height(ROW_LINES_MAX);
         self.table.add_row(row);
     }
 

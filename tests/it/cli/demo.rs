@@ -97,6 +97,27 @@ async fn a_rehearsal_ignores_the_real_host_and_locks_its_ledger() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rehearsal_names_its_credits_as_those_of_a_real_run_and_explains_its_results() {
+    let office = TestCli::new(1).await;
+    office.write("s.csv", "key,script,Status\na,Hello,Ready\n");
+    let rehearsed = office.run(&["run", "b.toml", "--sandbox"]);
+    assert_eq!(rehearsed.code, Some(0), "{rehearsed:?}");
+    let totals =
+        rehearsed.stdout.lines().find(|line| line.starts_with("This rehearsal: 1 video in"));
+    assert!(
+        totals.is_some_and(|line| line.ends_with(", free (a real run would use about 1 credit)")),
+        "{rehearsed:?}"
+    );
+    for remark in [
+        "  `Status` is the column of your sheet, `status` the outcome\n",
+        "  its links (`video_url`) work only during a rehearsal\n",
+        "a real run: ",
+    ] {
+        assert!(rehearsed.stderr.contains(remark), "{remark}: {rehearsed:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_plan_says_how_many_videos_were_rehearsed() {
     let office = TestCli::new(3).await;
     let first_line = |args: &[&str]| {

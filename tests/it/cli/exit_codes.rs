@@ -198,7 +198,7 @@ async fn exit_2_for_wrong_settings_before_any_request() {
       help: did you mean `--limit`?
     # no batch file named
     error: `callsheet run` needs <BATCH>
-      help: did you mean `callsheet run b.toml`?
+      help: did you mean `callsheet run promo`?
     # no credentials
     error: no credentials: run `callsheet login`, which saves them in `DIR/.config/callsheet/credentials.toml`, or set AISTUDIOS_APP_ID and AISTUDIOS_USER_KEY in the environment. A rehearsal needs none: add --sandbox
     # half of them

@@ -227,6 +227,9 @@ async fn a_batch_file_in_jobs_is_found_by_its_name_with_and_without_ending() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let ended = office.run(&["plan", "promos"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(ended.stderr.contains("did you mean `promo`?"), "{ended:?}");
+    // A path is answered by a path, and so is a name that leads nowhere.
+    let ended = office.run(&["plan", "jobs/sprin.toml"]);
     assert!(ended.stderr.contains("did you mean `jobs/spring.toml`?"), "{ended:?}");
     // Two batches of one name are not guessed.
     fs::copy(office.path("jobs/spring.toml"), office.path("jobs/day.toml")).unwrap();
@@ -235,5 +238,5 @@ async fn a_batch_file_in_jobs_is_found_by_its_name_with_and_without_ending() {
     fs::rename(office.path("jobs/spring.toml"), office.path("jobs/b.toml")).unwrap();
     let sheet = office.run(&["plan", "jobs/s.csv"]);
     assert_eq!(sheet.code, Some(4), "{sheet:?}");
-    assert!(sheet.stderr.contains("give the batch file that reads it: `jobs/b.toml`"), "{sheet:?}");
+    assert!(sheet.stderr.contains("give the batch that reads it: `promo`"), "{sheet:?}");
 }

@@ -194,7 +194,7 @@ async fn sheet_given_instead_of_a_batch_file_leads_to_its_batch_or_to_new() {
     office.write("My products.csv", "id,script\n1,Hello\n");
     std::fs::write(office.path("products.xlsx"), b"PK\x03\x04\xff\xff").unwrap();
     for (given, want) in [
-        ("s.csv", "give the batch file that reads it: `b.toml`"),
+        ("s.csv", "give the batch that reads it: `promo`"),
         ("My products.csv", "`callsheet new --sheet 'My products.csv'` creates a batch file"),
         ("products.xlsx", "`callsheet new --sheet products.xlsx` creates a batch file"),
     ] {

@@ -57,7 +57,7 @@ and says whether a run can start; -v also prints every setting with its source.
 Spends nothing without --probe-render.
 
 --probe makes and deletes one free draft, and writes the results to
-vendor-DATE.toml beside the batch file; name it with `file` under `[vendor]`.
+vendor-DATE.toml beside the batch file; to use it, set `file` under `[vendor]`.
 
 Each line begins with ok, warn or fail. Exit code: 0 if nothing fails; 1 ledger
 or disk, 2 setting, 4 batch file, sheet or template, 5 AI Studios unavailable,
@@ -157,9 +157,13 @@ async fn execute(
         }
     }
     let settings = settings_table::effective_settings(global, args.sandbox, batch.as_ref());
+    let next_command = batch.as_ref().map(|batch| {
+        let (name, file) = (batch.name.as_str(), batch.file.display().to_string());
+        global.command_hints(args.sandbox, name, &file).plan_command()
+    });
     let vendor = batch.map(|batch| batch.vendor.entries()).unwrap_or_default();
     let exit = exit_for_findings(&findings);
-    print_output(&CheckOutput { findings, settings, vendor }, exit, printer);
+    print_output(&CheckOutput { findings, settings, vendor, next_command }, exit, printer);
     Ok(exit)
 }
 
@@ -168,6 +172,8 @@ struct CheckOutput {
     findings: Vec<CheckFinding>,
     settings: Vec<EffectiveSetting>,
     vendor: Vec<VendorProfileEntry>,
+    /// The command that checks the rows of the batch.
+    next_command: Option<String>,
 }
 
 fn check_files(batch: &Batch) -> Vec<CheckFinding> {
@@ -422,6 +428,9 @@ fn print_output(found: &CheckOutput, exit: ExitReason, printer: &Printer) {
     }
     printer.print_result("");
     printer.print_styled(&verdict(&found.findings));
+    if let (ExitReason::Done, Some(plan)) = (exit, &found.next_command) {
+        printer.status(&format!("Next: {plan}\n      checks the rows (free)"));
+    }
 }
 
 /// Returns the last line: whether a run can start.

@@ -20,7 +20,7 @@ pub(super) struct ProbeArgs {
     /// Measure how the account behaves (see below)
     #[arg(long, requires = "batch", conflicts_with_all = ["offline", "sandbox"])]
     probe: bool,
-    /// The same, and render one small video (paid; asks first)
+    /// Like --probe, plus one small video (paid; asks first)
     #[arg(long, requires = "batch", conflicts_with_all = ["offline", "sandbox"])]
     probe_render: bool,
     /// Do not ask before --probe-render spends

@@ -28,8 +28,9 @@ use crate::text::pluralize;
 #[command(after_help = "\
 A ledger that was restored from a backup, or whose server failed over, may have
 lost records. No run pays for anything until this command has compared it with
-the projects of its accounts (free). The next run checks the requests found. If an
-account cannot be compared, look at its projects yourself, then use --checked.")]
+the projects of its accounts (free). The next run checks the requests found. If
+an account cannot be compared, look at its projects yourself, then use
+--checked.")]
 pub(crate) struct LedgerCatchUpArgs {
     /// Batch files of batches that the ledger lost completely
     pub(super) files: Vec<PathBuf>,

@@ -8,10 +8,10 @@ use std::path::Path;
 
 use super::new_template::{self, NewTemplate};
 use super::{
-    JOBS_FOLDER, NamedText, NewArgs, NewBatchError, ensure_absent, parse_name, path_beside_batch,
+    NamedText, NewArgs, NewBatchError, ensure_absent, parse_name, path_beside_batch,
     print_next_step,
 };
-use crate::batch::{self, Batch, BatchName, SheetSource};
+use crate::batch::{self, BATCH_FOLDER, Batch, BatchName, SheetSource};
 use crate::cli::output::printer::Printer;
 use crate::cli::output::{diagnostics, prompt};
 use crate::plan::PlanError;
@@ -50,7 +50,7 @@ pub(super) async fn write_batch(
         check_sheet_file(sheet)?;
     }
     let name = choose_name(args, sheet, is_link)?;
-    let batch_path = Path::new(JOBS_FOLDER).join(format!("{name}.toml"));
+    let batch_path = Path::new(BATCH_FOLDER).join(format!("{name}.toml"));
     ensure_absent(&[&batch_path]).map_err(|error| match error {
         NewFileError::Exists(path) => CommandError::usage(format!(
             "`{}` exists: give another name: callsheet new NAME --sheet {}",

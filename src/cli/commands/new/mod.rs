@@ -7,11 +7,12 @@ mod from_sheet;
 mod new_template;
 mod starter;
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::batch::{BatchName, has_sheet_extension};
+use crate::batch::{BATCH_FOLDER, BatchName, has_sheet_extension};
 use crate::cli::args::parse_number;
 use crate::cli::output::printer::Printer;
 use crate::plan::PlanError;
@@ -22,8 +23,6 @@ use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
 use crate::text::shell_quote;
 
-/// Folder of batch files.
-const JOBS_FOLDER: &str = "jobs";
 /// The name of the demo.
 const DEMO_NAME: &str = "demo";
 
@@ -158,7 +157,7 @@ fn print_gallery(printer: &Printer) {
 }
 
 fn write_demo(printer: &Printer) -> Result<(), NewBatchError> {
-    let batch_path = Path::new(JOBS_FOLDER).join(format!("{DEMO_NAME}.toml"));
+    let batch_path = Path::new(BATCH_FOLDER).join(format!("{DEMO_NAME}.toml"));
     let sheet_path = batch_path.with_extension("csv");
     let next = format!("callsheet run {} --sandbox", batch_path.display());
     ensure_absent(&[&batch_path, &sheet_path]).map_err(|error| match error {
@@ -175,8 +174,11 @@ fn write_demo(printer: &Printer) -> Result<(), NewBatchError> {
     Ok(())
 }
 
-/// Prints the next command: alone on stdout, so that a script can run it.
-fn print_next_step(printer: &Printer, command: &str) {
+/// Prints the next command: alone on stdout, if it is not a terminal, so that a script can run it.
+pub(super) fn print_next_step(printer: &Printer, command: &str) {
+    if std::io::stdout().is_terminal() {
+        return printer.print_result(&format!("Next: {command}"));
+    }
     printer.status("Next:");
     printer.print_result(command);
 }
@@ -191,7 +193,7 @@ fn ensure_absent(paths: &[&PathBuf]) -> Result<(), NewFileError> {
 
 /// Returns the name of a batch for what the user typed: a name, a title, or the path of a batch file.
 fn parse_name(given: &str) -> Result<BatchName, CommandError> {
-    let inside = given.strip_prefix(JOBS_FOLDER).and_then(|rest| rest.strip_prefix('/'));
+    let inside = given.strip_prefix(BATCH_FOLDER).and_then(|rest| rest.strip_prefix('/'));
     let file = inside.unwrap_or(given);
     let title = file.strip_suffix(".toml").unwrap_or(file);
     let is_path = title.contains(['/', '\\']);
@@ -204,7 +206,7 @@ fn parse_name(given: &str) -> Result<BatchName, CommandError> {
 
 /// Returns a path of the current folder as the batch file names it.
 fn path_beside_batch(path: &Path) -> String {
-    let beside = match path.strip_prefix(JOBS_FOLDER) {
+    let beside = match path.strip_prefix(BATCH_FOLDER) {
         Ok(inside) => inside.to_owned(),
         Err(_) if path.is_absolute() => path.to_owned(),
         Err(_) => Path::new("..").join(path),

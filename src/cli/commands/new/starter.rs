@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::{
-    JOBS_FOLDER, NewArgs, NewBatchError, ensure_absent, new_template, parse_name,
-    path_beside_batch, print_next_step,
+    NewArgs, NewBatchError, ensure_absent, new_template, parse_name, path_beside_batch,
+    print_next_step,
 };
-use crate::batch::BatchName;
+use crate::batch::{BATCH_FOLDER, BatchName};
 use crate::cli::output::printer::Printer;
 use crate::plan::{StarterSheet, build_starter_sheet};
 use crate::scaffold::{GALLERY, toml_string, write_new_file};
@@ -19,8 +19,8 @@ pub(super) fn write_batch(
     printer: &Printer,
 ) -> Result<(), NewBatchError> {
     let name = parse_name(name)?;
-    let batch_path = Path::new(JOBS_FOLDER).join(format!("{name}.toml"));
-    let sheet_path = Path::new(JOBS_FOLDER).join(format!("{name}.csv"));
+    let batch_path = Path::new(BATCH_FOLDER).join(format!("{name}.toml"));
+    let sheet_path = Path::new(BATCH_FOLDER).join(format!("{name}.csv"));
     ensure_absent(&[&batch_path, &sheet_path])?;
     let template = new_template::open(args.template.as_deref(), &GALLERY[0])?;
     template.write(printer)?;
@@ -62,9 +62,9 @@ fn batch_file_text(name: &BatchName, template: &Path, starter: &StarterSheet) ->
         false => format!("# identifies a row; must be unique\nkey = {key}"),
     };
     format!(
-        "# callsheet plan {JOBS_FOLDER}/{name}.toml     checks the rows; spends nothing\n\
-         # callsheet run {JOBS_FOLDER}/{name}.toml --sandbox     rehearses; spends nothing\n\
-         # callsheet run {JOBS_FOLDER}/{name}.toml --limit 3     renders three videos\n\n\
+        "# callsheet plan {BATCH_FOLDER}/{name}.toml     checks the rows; spends nothing\n\
+         # callsheet run {BATCH_FOLDER}/{name}.toml --sandbox     rehearses; spends nothing\n\
+         # callsheet run {BATCH_FOLDER}/{name}.toml --limit 3     renders three videos\n\n\
          name = {}\n\
          # paths are relative to this file\n\
          sheet = {}\n\

@@ -24,7 +24,7 @@ pub(super) struct ConsoleArgs {
     /// Only receive webhooks
     #[arg(long, conflicts_with = "console")]
     no_console: bool,
-    /// Host name under which browsers reach it (repeatable)
+    /// Host name under which browsers reach the console (repeatable)
     #[arg(long = "host", value_name = "NAME")]
     hosts: Vec<String>,
     /// Path under which a proxy serves the console

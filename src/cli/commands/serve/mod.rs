@@ -35,7 +35,7 @@ use crate::webhook::WebhookReceiver;
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
 Prints the address of the console and, until a user is added, a link that signs
-in one browser. Ctrl-C stops it; runs go on.
+in one browser. Ctrl-C stops the console; runs go on.
 
 Examples:
   callsheet serve                                the console on this machine
@@ -48,7 +48,7 @@ pub(crate) struct ServeArgs {
     /// Batches whose webhook address (`listen`) is used
     #[arg(value_name = "BATCH")]
     batches: Vec<String>,
-    /// Address for webhooks [default: of the batches]
+    /// Address for webhooks [default: that of BATCH]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
     /// Serve the rehearsals, not the real runs

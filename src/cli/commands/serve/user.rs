@@ -42,7 +42,7 @@ pub(crate) struct UserArgs {
 enum UserCommand {
     /// Add a user
     Add {
-        /// Name, as it is typed to sign in
+        /// User name, as it is typed to sign in
         name: String,
         /// viewer, reviewer or operator
         #[arg(long, value_parser = parse_role)]
@@ -52,12 +52,12 @@ enum UserCommand {
     List,
     /// Remove a user, and sign them out everywhere
     Remove {
-        /// Name
+        /// User name
         name: String,
     },
     /// Change a password, and sign the user out everywhere
     Password {
-        /// Name
+        /// User name
         name: String,
     },
 }

@@ -7,7 +7,7 @@ mod watch;
 use clap::Args;
 use serde_json::json;
 
-use crate::batch::batch_files_here;
+use crate::batch::{batch_files_here, name_or_path};
 use crate::cli::args::{BatchRef, GlobalArgs};
 use crate::cli::output::headline_text;
 use crate::cli::output::printer::Printer;
@@ -24,7 +24,6 @@ use crate::session::ledger_location;
 use crate::session::ledger_location::{LedgerLocation, LedgerOptions};
 use crate::session::next_steps::ledger_arguments;
 use crate::session::reports::status_json::status_json;
-use crate::text::shell_quote;
 
 /// Show the status of batches and the next step
 #[derive(Debug, Args)]
@@ -106,9 +105,7 @@ fn first_command(location: &LedgerLocation) -> String {
     match was_rehearsed && !location.options.is_rehearsal {
         true => format!("callsheet status{arguments}"),
         false => match batch_files_here().first() {
-            Some(file) => {
-                format!("callsheet run {}{arguments}", shell_quote(&file.display().to_string()))
-            }
+            Some(file) => format!("callsheet run {}{arguments}", name_or_path(file)),
             None => "callsheet new --demo".to_owned(),
         },
     }
