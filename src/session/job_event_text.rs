@@ -24,7 +24,9 @@ pub(crate) fn describe_history<'h>(
     };
     let describe = |(index, event): (usize, &'h EventRow)| {
         let next = events.get(index + 1);
-        let is_draft = is(next, JobEvent::Drafted) || is(next, JobEvent::DraftLost);
+        let is_draft = is(next, JobEvent::Drafted)
+            || is(next, JobEvent::DraftLost)
+            || next.is_some_and(|event| event.event == "generating");
         match is(Some(event), JobEvent::Claimed) && is_draft {
             true => (event, "making the draft (free)"),
             false => (event, describe_job_event(&event.event, base_url)),
@@ -47,20 +49,30 @@ pub(crate) fn describe_job_event<'e>(event: &'e str, base_url: &str) -> &'e str 
         }
         "claimed" => "sending the request",
         "drafted" => "draft made",
+        "generating" => "AI Studios makes the draft",
+        "generated" => "AI Studios has made the draft",
+        "generation-failed" => "AI Studios failed to make the draft; another one is made (free)",
         "draft-lost" => "draft lost (free); another one is made",
         "not-sent" => "not sent; waiting",
         "put-back" => "not accepted for now; waiting",
         "refused" => "refused by AI Studios (not paid)",
         "submit-given-up" => "could not be sent (not paid)",
         "answer-lost" => "response lost (may be paid for)",
+        "declined" => "AI Studios reports a refusal; checked before it is believed",
+        "looked" => "checked at AI Studios",
         "rechecked" => "an earlier request is checked first",
         "accepted" => "accepted by AI Studios (paid)",
         "proven-not-made" => "never accepted (not paid)",
         "abandoned" => "given up by the operator (may be paid for)",
+        "polled" => "progress checked",
+        "reassigned" => "the project turned out to be another one",
         "rendered" => "finished at AI Studios",
         "rerendered" => "render failed; rendered and paid again",
         "render-failed" => "render failed",
         "fetched" => "downloaded and checked",
+        "fresh-link" => "new link to the file",
+        "file-awaited" => "the file is not there yet; tried again",
+        "fetch-trouble" => "the download failed; tried again",
         "fetch-failed" => "could not be downloaded",
         "file-lost" => "the file is missing; downloaded again (free)",
         "cancelled" => "cancelled",
@@ -79,10 +91,22 @@ mod tests {
 
     #[test]
     fn every_event_has_plain_words_and_only_a_real_one_says_paid() {
-        for event in JobEvent::ALL {
-            let text = describe_job_event(event.as_str(), "https://studio.example");
+        let within_a_state = [
+            "generating",
+            "generated",
+            "generation-failed",
+            "declined",
+            "looked",
+            "polled",
+            "reassigned",
+            "fresh-link",
+            "file-awaited",
+            "fetch-trouble",
+        ];
+        for event in JobEvent::ALL.iter().map(|event| event.as_str()).chain(within_a_state) {
+            let text = describe_job_event(event, "https://studio.example");
             let is_plain = text.contains(' ') || text == "cancelled";
-            assert!(is_plain && !text.contains('-'), "{event:?}: {text}");
+            assert!(is_plain && !text.contains('-'), "{event}: {text}");
         }
         assert_eq!(describe_job_event("accepted", ""), "accepted by AI Studios (paid)");
         assert_eq!(describe_job_event("accepted", REHEARSAL_HOST), "accepted (a rehearsal: free)");

@@ -118,14 +118,14 @@ impl<'c> AttentionReason<'c> {
             Self::Uncertain => "may already be paid for; not sent again until that is known",
             Self::Stalled => "AI Studios reports no progress; it is polled, and not paid again",
             Self::Failed("refused") => "AI Studios refused the request; nothing was rendered",
-            Self::Failed("submit-given-up") => "it could not be submitted; nothing was rendered",
+            Self::Failed("submit-given-up") => "could not be submitted; nothing was rendered",
             Self::Failed("render-failed") => "the render failed or timed out; it may have finished",
             Self::Failed("fetch-failed") => {
                 "rendered and paid for; the file could not be downloaded"
             }
-            Self::Failed("abandoned") => "closed by the operator; it may be paid for",
-            Self::Failed(_) => "it failed",
-            Self::Cancelled => "cancelled before it was submitted",
+            Self::Failed("abandoned") => "given up by the operator; may be paid for",
+            Self::Failed(_) => "see its message",
+            Self::Cancelled => "cancelled before submission",
             Self::Invalid => "the row cannot become a video; nothing was sent",
         }
     }
@@ -135,7 +135,7 @@ impl<'c> AttentionReason<'c> {
         match self {
             Self::Uncertain => "uncertain".into(),
             Self::Stalled => "stalled".into(),
-            Self::Failed(cause) => format!("failed, {cause}").into(),
+            Self::Failed(cause) => format!("failed ({cause})").into(),
             Self::Cancelled => "cancelled".into(),
             Self::Invalid => "invalid".into(),
         }
@@ -258,11 +258,10 @@ impl CommandHints {
     pub(crate) fn steps_for_group(&self, reason: AttentionReason<'_>) -> Vec<NextStep> {
         match reason {
             AttentionReason::Uncertain => {
-                vec![
-                    self.continue_step(
-                        "checks AI Studios (free), then renders what is left (paid)",
-                    ),
-                ]
+                vec![self.continue_step(match self.continue_note() {
+                    None => "checks AI Studios (free), then renders what is left (paid)",
+                    Some(_) => "checks AI Studios (free), then renders the rest as planned (paid)",
+                })]
             }
             AttentionReason::Stalled => vec![self.continue_step("continues to poll it")],
             AttentionReason::Failed(cause) => {

@@ -133,7 +133,7 @@ impl SheetFile {
 fn file_read_problem(err: &io::Error) -> SheetProblem {
     let (message, help) = match err.kind() {
         io::ErrorKind::NotFound => {
-            ("no such file", "check `sheet` in the batch file; paths are relative to that file")
+            ("no such file", "check the path: `sheet` in a batch file is relative to that file")
         }
         io::ErrorKind::PermissionDenied => {
             ("permission denied", "close it in the spreadsheet, or change its permissions")

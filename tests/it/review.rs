@@ -148,7 +148,7 @@ async fn a_sample_holds_the_batch_until_it_is_approved_and_a_change_voids_the_ap
     assert_eq!(objected.code, Some(8), "{objected:?}");
     assert_eq!(office.sandbox.render_count(), renders + 2, "a rejected sample holds the batch");
     let status = office.run(&["status", "promo"]).stdout;
-    assert!(status.contains("the sample is not approved: k001"), "{status}");
+    assert!(status.contains("the sample is not approved; to be made again: k001"), "{status}");
     run_ok(&office, &["review", "promo", "--approve", "k001"]);
     run_ok(&office, &["run", "b.toml"]);
     assert_eq!(office.sandbox.bill().paid_twice(), []);

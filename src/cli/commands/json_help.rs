@@ -4,6 +4,7 @@
 //! sections of that page are named after the commands.
 
 use crate::cli::output::printer::STANDARD_WIDTH;
+use textwrap::WordSplitter::NoHyphenation;
 
 const REFERENCE: &str = include_str!("../../../docs/reference/commands.md");
 
@@ -53,13 +54,14 @@ fn find_behind<'p>(paragraph: &'p str, begin: &str) -> Option<&'p str> {
 
 fn introduction() -> String {
     let paragraph = REFERENCE.split("\n\n").find(|one| one.starts_with("With `--json`, "));
-    textwrap::fill(&plain_text(paragraph.unwrap_or_default()), STANDARD_WIDTH)
+    let options = textwrap::Options::new(STANDARD_WIDTH).word_splitter(NoHyphenation);
+    textwrap::fill(&plain_text(paragraph.unwrap_or_default()), options)
 }
 
 fn fill(text: &str) -> String {
-    let options =
-        textwrap::Options::new(STANDARD_WIDTH).initial_indent("  ").subsequent_indent("  ");
-    textwrap::fill(text, options)
+    // A value with a hyphen, such as `create-batch`, stays whole.
+    let options = textwrap::Options::new(STANDARD_WIDTH).word_splitter(NoHyphenation);
+    textwrap::fill(text, options.initial_indent("  ").subsequent_indent("  "))
 }
 
 /// Returns a paragraph without its markup: code in backticks, and links.

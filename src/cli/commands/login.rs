@@ -60,7 +60,7 @@ async fn execute(args: &LoginArgs, printer: &Printer) -> Result<ExitReason, Comm
     let file = file.map_err(CommandError::usage)?;
     let profile = place.profile.as_deref();
     if file.has_pair(profile) {
-        let question = format!("replace the credentials in `{}`?", file.path().display());
+        let question = format!("Replace the credentials in `{}`?", file.path().display());
         if !prompt::confirm(&question, false, printer) {
             return Ok(ExitReason::Done);
         }

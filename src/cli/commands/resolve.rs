@@ -169,7 +169,7 @@ async fn check_then_ask(
     let remark = quiet_remark(&open);
     printer.status(&format!("{}: {}{remark}", display_key(job.key), open.message));
     let answer = ask_choice(&open, &args.because).ok_or_else(|| {
-        CommandError::new(ExitReason::Uncertain, format!("`{}` stays open", job.key))
+        CommandError::new(ExitReason::Uncertain, format!("`{}` stays uncertain", job.key))
     })?;
     let Answer { choice, because } = &answer;
     let input = ResolveInput { job, choice: choice.clone(), because };

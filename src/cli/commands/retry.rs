@@ -265,7 +265,7 @@ async fn cancel_jobs(
     let action = RequestedAction::Cancel(TargetFilter { keys, ..TargetFilter::default() });
     let set = ledger.target_set(stored.id, &action).await?;
     let paid = PaidVideos::read(ledger, stored).await?;
-    let question = format!("cancel {}?", pluralize(set.totals().jobs, "video"));
+    let question = format!("Cancel {}?", pluralize(set.totals().jobs, "video"));
     if set.jobs().is_empty() || !confirm(&question, args.yes, printer) {
         let document = json!({ "cancelled": 0, "still_billed": paid.count(), "request": null });
         print_outcome(printer, "Nothing was cancelled", &document);

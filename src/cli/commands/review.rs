@@ -249,7 +249,7 @@ fn item_cells(item: &ReviewItem) -> [String; 7] {
 /// Returns the counts that are not zero.
 fn describe_counts(counts: &ReviewCounts) -> String {
     let all = [
-        (counts.waiting, "not reviewed yet"),
+        (counts.waiting, "not reviewed"),
         (counts.approved, "approved"),
         (counts.rejected, "rejected"),
         (counts.changes, "changes requested"),

@@ -98,7 +98,7 @@ async fn sweep_drafts(
     let drafts = pluralize(ids.len() as u64, "draft");
     let mut deleted = 0;
     if !ids.is_empty() {
-        if !confirm(&format!("delete {drafts} from AI Studios?"), args.yes, printer) {
+        if !confirm(&format!("Delete {drafts} from AI Studios?"), args.yes, printer) {
             return Ok(ExitReason::Done);
         }
         deleted = studio.delete_projects(&ids).await.map_err(call_error)?;

@@ -39,13 +39,13 @@ fn reason_line(headline: &BatchHeadline, now: Timestamp) -> StyledText {
     let line = StyledText::default()
         .plain(format!("{INDENT}{at}"))
         .with(mark_style(headline.mark), headline.message.clone());
-    match (&headline.command, headline.lead) {
-        (Some(command), "") => line.plain(":  ").with(MessageStyle::Command, command.clone()),
-        (Some(command), lead) => {
+    let lead = if headline.lead.is_empty() { "Next" } else { headline.lead };
+    match &headline.command {
+        Some(command) => {
             let end = if headline.message.ends_with(['.', '?', '!']) { "" } else { "." };
             line.plain(format!("{end} {lead}:  ")).with(MessageStyle::Command, command.clone())
         }
-        (None, _) => line,
+        None => line,
     }
 }
 

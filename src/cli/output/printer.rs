@@ -445,9 +445,9 @@ mod tests {
     fn sentences_are_wrapped_between_words_and_commands_are_not() {
         let command =
             "    callsheet retry spring --cause render-failed --ledger /home/ann/callsheet.db";
-        let text = format!("2 failed, refused: AI Studios refused the request\n{command}");
+        let text = format!("2 failed (refused): AI Studios refused the request\n{command}");
         let wrapped = wrap_sentences(&text, 40);
-        let expected = "2 failed, refused: AI Studios refused\n  the request\n";
+        let expected = "2 failed (refused): AI Studios refused\n  the request\n";
         assert_eq!(wrapped, format!("{expected}{command}"));
     }
 

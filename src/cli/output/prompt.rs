@@ -72,7 +72,7 @@ pub(crate) fn confirm(question: &str, has_yes: bool, printer: &Printer) -> bool 
     match Prompt::available(false) {
         Some(prompt) => prompt.ask(question),
         None => {
-            printer.status("nothing was done; use --yes to skip the question");
+            printer.status("Nothing was done; use --yes to skip the question");
             false
         }
     }
@@ -101,7 +101,7 @@ fn spending_question(spending: &ExpectedSpending) -> String {
     for remark in remarks {
         text.push_str(&format!("{}\n", strip_control(remark)));
     }
-    let left = credits_left.map(|left| format!(" ({} left)", format_credits(left)));
+    let left = credits_left.map(|left| format!(" ({} left of the caps)", format_credits(left)));
     let again = match paid_again {
         0 => String::new(),
         again => format!(", {again} of them paid for before"),
@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(
             spending_question(&capped),
             "all 41 videos would be identical\nRender 41 videos for about 61.5 credits (50 \
-             credits left), 3 of them paid for before?"
+             credits left of the caps), 3 of them paid for before?"
         );
     }
 }

@@ -1,6 +1,7 @@
 //! The summary at the end of a run: every row, the files, the next step.
 
 use crate::cli::output::printer::Printer;
+use crate::ledger::JobState;
 use crate::session::exit_code::ExitReason;
 use crate::session::run_summary::{RunSummary, RunTotals};
 use crate::text::{format_credits, format_duration, pluralize};
@@ -22,7 +23,7 @@ pub(crate) fn print_summary(summary: &RunSummary, printer: &Printer) {
         result(&format!("Report: {page}"));
     }
     if let Some(failures) = &summary.failures {
-        result(&format!("Failed rows: {}", failures.display()));
+        result(&format!("{}: {}", failures_label(summary), failures.display()));
     }
     if let Some(message) = &summary.halt {
         // Shown before, but among many other lines, and not with --quiet.
@@ -35,6 +36,20 @@ pub(crate) fn print_summary(summary: &RunSummary, printer: &Printer) {
         let line = format!("Next: {}", step.command);
         printer.status(&printer.with_batch_prefix(&line));
         printer.status(&printer.with_batch_prefix(&format!("      {}", step.effect)));
+    }
+}
+
+/// Returns which rows `failures.csv` has.
+fn failures_label(summary: &RunSummary) -> &'static str {
+    let has = |state| summary.counts.get(&state).is_some_and(|rows| *rows > 0);
+    match (has(JobState::Failed), has(JobState::Cancelled), summary.invalid > 0) {
+        (true, false, false) => "Failed rows",
+        (false, true, false) => "Cancelled rows",
+        (false, false, true) => "Invalid rows",
+        (true, false, true) => "Failed and invalid rows",
+        (true, true, false) => "Failed and cancelled rows",
+        (false, true, true) => "Cancelled and invalid rows",
+        (true, true, true) | (false, false, false) => "Failed, cancelled and invalid rows",
     }
 }
 

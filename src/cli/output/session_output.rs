@@ -108,9 +108,9 @@ impl SessionOutput {
                 printer.status(&format!("{message}; waiting for its end"));
             }
             SessionEvent::FormerRun { message } => status(message),
-            SessionEvent::Declined => printer.status("nothing was submitted"),
+            SessionEvent::Declined => printer.status("Nothing was submitted"),
             SessionEvent::NothingToResume => {
-                printer.status("no batch of this ledger has anything left to do");
+                printer.status("No batch of this ledger has anything left to do");
             }
             SessionEvent::WindowClosed { reason } => status(reason),
             SessionEvent::AccountShared { batches, requests, submits } => printer.status(&format!(

@@ -115,7 +115,7 @@ impl ReviewStatus {
             }
             if !objected.is_empty() {
                 let keys = name_keys(&objected);
-                remarks.push(format!("the sample is not approved: {keys} has to be made again"));
+                remarks.push(format!("the sample is not approved; to be made again: {keys}"));
             }
         }
         let ReviewCounts { waiting, approved, rejected, changes } = self.counts;

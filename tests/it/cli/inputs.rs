@@ -111,7 +111,7 @@ async fn sheet_problems_name_row_and_column_as_in_the_spreadsheet() {
     fs::remove_file(office.path("s.csv")).unwrap();
     insta::assert_snapshot!(refusal_message(&office), @"
     error: no such file
-      help: check `sheet` in the batch file; paths are relative to that file
+      help: check the path: `sheet` in a batch file is relative to that file
     1 problem in the sheet `s.csv`. Nothing was spent
     ");
 }
@@ -173,7 +173,7 @@ async fn invalid_rows_are_reported_together_and_can_be_skipped() {
     Videos: out
     Results: out/results.csv
     Report: out/report.html
-    Failed rows: out/failures.csv
+    Invalid rows: out/failures.csv
     ");
     insta::assert_snapshot!(format!("{:?}", ended.code), @"Some(0)");
 }

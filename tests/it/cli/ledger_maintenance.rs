@@ -100,7 +100,7 @@ async fn prune_deletes_old_history_and_keeps_paid_requests() {
     age_ledger(&office, 100).await;
     let asked = office.run(&["ledger", "prune", "--older-than", "90d"]);
     assert_eq!(asked.code, Some(0), "{asked:?}");
-    assert!(asked.stderr.contains("nothing was done; use --yes"), "{}", asked.stderr);
+    assert!(asked.stderr.contains("Nothing was done; use --yes"), "{}", asked.stderr);
     let events = |tables: &BTreeMap<String, Vec<Value>>| tables["event"].len();
     assert_eq!(events(&parse_export(&office.run(&["ledger", "export"]).stdout)), events(&before));
 

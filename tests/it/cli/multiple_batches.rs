@@ -189,7 +189,7 @@ async fn resume_without_a_name_continues_all_unfinished_batches() {
     assert_eq!(office.sandbox.render_count(), 6);
     let again = office.run(&["resume"]);
     assert_eq!(again.code, Some(0), "{again:?}");
-    insta::assert_snapshot!(again.stderr, @"no batch of this ledger has anything left to do");
+    insta::assert_snapshot!(again.stderr, @"No batch of this ledger has anything left to do");
 }
 
 #[tokio::test(flavor = "multi_thread")]

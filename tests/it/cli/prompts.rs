@@ -23,7 +23,7 @@ async fn declining_a_run_spends_nothing_and_keeps_the_last_reports() {
         let said = run_at_terminal(&office, "run b.toml", answer);
         assert_eq!(said.code, Some(0), "{said:?}");
         assert!(said.stdout.contains("Render 1 video for about 1 credit? [y/N]"), "{said:?}");
-        assert!(said.stdout.contains("nothing was submitted"), "{said:?}");
+        assert!(said.stdout.contains("Nothing was submitted"), "{said:?}");
         assert_eq!(
             (report_files(&office), office.sandbox.render_count()),
             (before.clone(), 1),

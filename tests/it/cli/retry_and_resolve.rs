@@ -35,7 +35,7 @@ async fn retry_shows_how_to_check_for_late_videos_before_paying() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     insta::assert_snapshot!(ended.stderr, @"
     2 renders failed or timed out, and may have finished: `callsheet run b.toml` checks, and downloads for free; retried, they are checked first as well, and the rest is paid for again
-    nothing was done; use --yes to skip the question
+    Nothing was done; use --yes to skip the question
     ");
 }
 

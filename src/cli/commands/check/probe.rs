@@ -40,7 +40,7 @@ impl ProbeArgs {
         host: &ChosenHost,
         printer: &Printer,
     ) -> Result<Vec<CheckFinding>, CommandError> {
-        let question = "render a video of a few seconds, which AI Studios charges for?";
+        let question = "Render a video of a few seconds, which AI Studios charges for?";
         let may_render = self.probe_render && prompt::confirm(question, self.yes, printer);
         let request = ProbeRequest {
             batch,

@@ -86,9 +86,7 @@ fn report_json(report: &CatchUpReport) -> serde_json::Value {
 
 fn print_report(report: &CatchUpReport, ledger_arguments: &str, printer: &Printer) {
     if report.gaps.is_empty() {
-        printer.print_result(
-            "Nothing to catch up with: the ledger lacks no records that are known of",
-        );
+        printer.print_result("Nothing to catch up with: no records are known to be missing");
         return;
     }
     for gap in &report.gaps {

@@ -81,7 +81,7 @@ async fn confirm_and_prune(
         ));
     }
     printer.status("Rows, videos and paid requests are kept");
-    if !confirm("delete it? This cannot be undone.", args.yes, printer) {
+    if !confirm("Delete it? This cannot be undone.", args.yes, printer) {
         return Ok(ExitReason::Done);
     }
     let size = || {

@@ -271,7 +271,7 @@ fn given_answers(args: &NewArgs) -> Result<SetupAnswers, CommandError> {
         ([first, rest @ ..], false) => {
             if rest.iter().any(|pair| pair.name != first.name) {
                 return Err(CommandError::usage(
-                    "--skip names two columns: rows are left out by one",
+                    "--skip names two columns: only one can leave rows out",
                 ));
             }
             let values = args.skip.iter().map(|pair| pair.text.clone());
