@@ -98,12 +98,14 @@ pub fn find_batch_file(given: PathBuf) -> PathBuf {
 /// Returns what a command may call a batch file, as a shell accepts it: the name of its batch if that leads
 /// to this file, and else its path.
 pub fn name_or_path(file: &Path) -> String {
-    let leads_here = |name: &String| {
-        let found = fs::canonicalize(find_batch_file(PathBuf::from(name))).ok();
-        found.is_some_and(|found| fs::canonicalize(file).is_ok_and(|file| file == found))
-    };
-    let name = batch_name(file).filter(leads_here);
+    let name = batch_name(file).filter(|name| leads_to(name, file));
     name.map_or_else(|| quote_path(file), |name| shell_quote(&name).into_owned())
+}
+
+/// Returns whether a command that is given this name uses this file.
+fn leads_to(name: &str, file: &Path) -> bool {
+    let found = fs::canonicalize(find_batch_file(PathBuf::from(name))).ok();
+    found.is_some_and(|found| fs::canonicalize(file).is_ok_and(|file| file == found))
 }
 
 /// Returns the batch file, here or in `jobs`, of the batch `name`; `None` also if there are several.
@@ -122,14 +124,8 @@ pub fn batch_files_here() -> Vec<PathBuf> {
 
 /// Returns a hint for a path that leads nowhere: the batch file that was probably meant.
 pub(super) fn suggest_file(path: &Path) -> Option<String> {
-    let meant = match find_from_other_folder(path) {
-        Some(file) => quote_path(&file),
-        // The user who gave a path reads a path.
-        None if path.components().count() > 1 || path.extension().is_some() => {
-            quote_path(&find_similar(path)?)
-        }
-        None => name_or_path(&find_similar(path)?),
-    };
+    let meant = find_from_other_folder(path).map(|file| quote_path(&file));
+    let meant = meant.or_else(|| suggest_similar(path))?;
     Some(format!("did you mean `{meant}`?"))
 }
 
@@ -144,7 +140,8 @@ fn find_from_other_folder(path: &Path) -> Option<PathBuf> {
     std::iter::once(inside).chain(above).find(|file| file.is_file())
 }
 
-fn find_similar(path: &Path) -> Option<PathBuf> {
+/// Returns the most similar name; its file, if the user gave a path, or if the name does not lead there.
+fn suggest_similar(path: &Path) -> Option<String> {
     let given = path.file_stem()?.to_string_lossy().into_owned();
     let files = known_batch_files(path);
     let names: Vec<(String, &PathBuf)> = files
@@ -152,6 +149,10 @@ fn find_similar(path: &Path) -> Option<PathBuf> {
         .flat_map(|file| known_names(file).into_iter().map(move |name| (name, file)))
         .collect();
     let nearest = nearest_name(&given, names.iter().map(|(name, _)| name.as_str()))?;
-    let (_, file) = names.iter().find(|(name, _)| name == nearest)?;
-    Some(file.strip_prefix(".").unwrap_or(file).to_owned())
+    let (name, file) = names.iter().find(|(name, _)| name == nearest)?;
+    let is_path = path.components().count() > 1 || path.extension().is_some();
+    match !is_path && leads_to(name, file) {
+        true => Some(shell_quote(name).into_owned()),
+        false => Some(quote_path(file.strip_prefix(".").unwrap_or(file))),
+    }
 }

@@ -55,7 +55,7 @@ pub(crate) fn snapshot_settings() -> insta::Settings {
         (r"cs:[0-9a-z]{13}(-[0-9a-z]{13})?", "cs:[TAG]"),
         (r"\d+\.\d KB, \d+\.\d s long", "[SIZE]"),
         (r"after \d+\.\d s", "after [SPAN]"),
-        (r"  (ended )?\d\d:\d\d: ", "  ${1}[TIME]: "),
+        (r"  (last run ended )?\d\d:\d\d: ", "  ${1}[TIME]: "),
         (r"\b\d+ s\b", "[SPAN]"),
         (r"\d+\.\d GB free", "[ROOM] free"),
     ] {

@@ -15,6 +15,7 @@ use crate::ledger::{NewOperatorRequest, RequestedAction};
 use crate::runner::{command_requester, lock_holder};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
+use crate::session::next_steps::CommandHints;
 
 /// Pause a batch
 #[derive(Debug, Args)]
@@ -101,15 +102,18 @@ async fn set_paused(
              still downloaded\nTo continue: {}",
             commands.unpause_command()
         )),
-        (true, None) => printer.status(&format!(
-            "To continue: {}\n  and then: {}",
-            commands.unpause_command(),
-            commands.continue_command()
-        )),
+        (true, None) => printer.status(&how_to_continue(&commands)),
         (false, Some(holder)) => {
             printer.status(&format!("live run ({holder}): continues within seconds"));
         }
         (false, None) => print_continue_step(&commands, printer),
     }
     Ok(ExitReason::Done)
+}
+
+/// Returns how a batch without a live run is continued: only a run submits.
+fn how_to_continue(commands: &CommandHints) -> String {
+    let (unpause, run) = (commands.unpause_command(), commands.continue_command());
+    let note = commands.continue_note().map(|note| format!("\n            {note}"));
+    format!("To continue: {unpause}\n  and then: {run}{}", note.unwrap_or_default())
 }

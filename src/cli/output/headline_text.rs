@@ -35,7 +35,10 @@ fn count_line(headline: &BatchHeadline) -> StyledText {
 }
 
 fn reason_line(headline: &BatchHeadline, now: Timestamp) -> StyledText {
-    let at = headline.at.map(|at| format!("ended {}: ", short_time(at, now))).unwrap_or_default();
+    let at = headline
+        .at
+        .map(|at| format!("last run ended {}: ", short_time(at, now)))
+        .unwrap_or_default();
     let line = StyledText::default()
         .plain(format!("{INDENT}{at}"))
         .with(mark_style(headline.mark), headline.message.clone());

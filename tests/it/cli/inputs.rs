@@ -228,7 +228,7 @@ async fn a_batch_file_in_jobs_is_found_by_its_name_with_and_without_ending() {
     let ended = office.run(&["plan", "promos"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert!(ended.stderr.contains("did you mean `promo`?"), "{ended:?}");
-    // A path is answered by a path, and so is a name that leads nowhere.
+    // A path is answered by a path.
     let ended = office.run(&["plan", "jobs/sprin.toml"]);
     assert!(ended.stderr.contains("did you mean `jobs/spring.toml`?"), "{ended:?}");
     // Two batches of one name are not guessed.

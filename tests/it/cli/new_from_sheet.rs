@@ -34,11 +34,11 @@ async fn sheet_of_a_campaign_becomes_a_batch_that_plans_and_runs_without_an_edit
     assert_eq!(created.code, Some(0), "{created:?}");
     insta::assert_snapshot!(created.stderr, @r"
     Sheet: 4 rows, headings in row 2
-    Key, which identifies a row: Product No.
+    Key, which identifies a row: column Product No.
     headline: column Product
     sku: column Product No.
-    Language en: Script EN
-    Language de: Script DE
+    Language en: column Script EN
+    Language de: column Script DE
     Skipped: rows whose Status is On hold
     Unused columns: Price, Launch date, Owner
     Created templates/presenter.json.hbs

@@ -306,7 +306,7 @@ async fn a_batch_is_found_by_its_name_and_a_misspelled_one_is_suggested() {
     }
     let ended = cli.run(&["run", "sprng"]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
-    assert!(ended.stderr.contains("did you mean `jobs/spring.toml`?"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("did you mean `spring`?"), "{}", ended.stderr);
     let ended = cli.run(&["staus"]);
     assert!(
         ended.stderr.contains("`callsheet status`") && !ended.stderr.contains("pause"),

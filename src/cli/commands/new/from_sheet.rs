@@ -375,7 +375,7 @@ fn print_guessed_values(proposal: &SetupProposal, printer: &Printer) {
 fn print_proposal(proposal: &SetupProposal, printer: &Printer) {
     let draft = &proposal.draft;
     if !draft.key.is_empty() {
-        printer.status(&format!("Key, which identifies a row: {}", draft.key.join(" and ")));
+        printer.status(&format!("Key, which identifies a row: column {}", draft.key.join(" and ")));
     }
     for (name, heading) in proposal.used_columns.iter().filter(|(_, heading)| !heading.is_empty()) {
         let is_translated = draft.variants.iter().any(|variant| variant.columns.contains_key(name));
@@ -385,7 +385,7 @@ fn print_proposal(proposal: &SetupProposal, printer: &Printer) {
     }
     for variant in &draft.variants {
         let columns: Vec<&str> = variant.columns.values().map(String::as_str).collect();
-        printer.status(&format!("Language {}: {}", variant.name, columns.join(", ")));
+        printer.status(&format!("Language {}: column {}", variant.name, columns.join(", ")));
     }
     if let Some(skip) = &draft.skip {
         let values =
