@@ -5,6 +5,7 @@
 mod bar_terminal;
 pub(crate) mod diagnostics;
 pub(crate) mod estimate;
+mod event_lines;
 pub(crate) mod finding;
 pub(crate) mod headline_text;
 pub(crate) mod logging;
