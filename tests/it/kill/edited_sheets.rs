@@ -7,15 +7,13 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::support::test_cli::{COMMAND_TIMEOUT, TestCli};
+use crate::support::test_cli::TestCli;
 
 const ROWS: usize = 40;
 const EDITS: u32 = 10;
 const COMMAND: [&str; 4] = ["run", "b.toml", "--yes", "--accept-changes"];
 /// Each row has one of so many texts.
 const TEXTS: u32 = 3;
-/// Beyond the quiet wait of five minutes that a ledger on a server needs.
-const SERVER_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 /// The rows of a sheet, each with the number of its text, and those that were removed.
 #[derive(Debug)]
@@ -102,15 +100,13 @@ async fn edit_and_kill_at_random(mode: &str, seed: u64) {
         sheet.edit(&mut rng);
     }
     sheet.write(&cli);
-    let timeout = cli.database().map_or(COMMAND_TIMEOUT, |_| SERVER_TIMEOUT);
-    let run_to_end = || cli.start(&mut cli.command(&COMMAND)).wait_at_most(timeout);
-    let mut end = run_to_end();
+    let mut end = cli.run(&COMMAND);
     for _ in 0..12 {
         if end.code == Some(0) {
             break;
         }
         assert!(matches!(end.code, Some(5 | 6)), "{mode}, seed {seed}: {end:?}");
-        end = run_to_end();
+        end = cli.run(&COMMAND);
     }
     assert_eq!(cli.sandbox.bill().paid_twice(), [], "{mode}, seed {seed}");
     if mode == "two-step" {
@@ -119,12 +115,14 @@ async fn edit_and_kill_at_random(mode: &str, seed: u64) {
     }
 }
 
-/// Each batch waits for its runs on a thread, beside those of its sandbox.
-#[tokio::test(flavor = "multi_thread", worker_threads = 6)]
-async fn texts_changed_and_changed_back_while_runs_are_killed_are_paid_once_each() {
-    let batches = [("two-step", 1), ("two-step", 2), ("one-step", 3)]
-        .map(|(mode, seed)| tokio::spawn(edit_and_kill_at_random(mode, seed)));
-    for batch in batches {
-        batch.await.unwrap();
-    }
+#[test]
+fn texts_changed_and_changed_back_while_runs_are_killed_are_paid_once_each() {
+    std::thread::scope(|scope| {
+        for (mode, seed) in [("two-step", 1), ("two-step", 2), ("one-step", 3)] {
+            scope.spawn(move || {
+                let runtime = tokio::runtime::Runtime::new().unwrap();
+                runtime.block_on(edit_and_kill_at_random(mode, seed));
+            });
+        }
+    });
 }

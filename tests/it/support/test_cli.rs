@@ -16,6 +16,9 @@ use super::postgres_server::TestDatabase;
 /// No invocation in a test takes longer, or it hangs.
 pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_secs(90);
 
+/// The same for a run whose ledger is on a server: its quiet wait takes at least five minutes.
+const SERVER_COMMAND_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+
 /// Limits under which a test takes no time.
 pub(crate) const LIMITS: &str = "
 [limits]
@@ -207,7 +210,8 @@ impl TestCli {
 
     /// Runs with credentials to the end.
     pub(crate) fn run(&self, args: &[&str]) -> CommandOutput {
-        self.start(&mut self.command(args)).wait()
+        let timeout = self.database().map_or(COMMAND_TIMEOUT, |_| SERVER_COMMAND_TIMEOUT);
+        self.start(&mut self.command(args)).wait_at_most(timeout)
     }
 
     /// Starts a command; its output goes to files, which never block it.
