@@ -65,7 +65,7 @@ pub use safe_file_name::video_file_name;
 pub use skip_reason::SkipReasons;
 pub use starter_sheet::{StarterSheet, build_starter_sheet};
 pub use stored_payloads::store_missing_payloads;
-pub use template_files::TemplateFiles;
+pub use template_files::{TemplateFiles, partial_files};
 pub use variant::VariantMapping;
 
 /// A plan that can be committed.

@@ -82,7 +82,7 @@ impl PlanReview {
             paid_removed: totals.removed.unsigned_abs(),
             ..Self::default()
         };
-        if review.paid_removed > 0 && compared.counts().new > 0 {
+        if totals.absent > 0 && compared.counts().new > 0 {
             review.replaced_keys = find_replaced_keys(compared, columns).await?;
         }
         if review.paid_again > 0 {
@@ -125,8 +125,9 @@ impl PlanReview {
             Some(ConfirmationCause::KeysReplaced) => {
                 let keys = self.replaced_keys.len();
                 format!(
-                    "{keys} of {paid} lost their key, replaced by new keys of rows that are \
-                     otherwise the same; each would be rendered and paid for again"
+                    "{} lost their key, replaced by new keys of rows that are otherwise the same; \
+                     each would be rendered and paid for again",
+                    pluralize(keys as u64, "paid video")
                 )
             }
             Some(ConfirmationCause::CellsRewritten) => {

@@ -94,6 +94,12 @@ fn wrapped_project_problem(path: &Path) -> TemplateProblem {
     ))
 }
 
+/// Returns the paths of the files that a template may insert.
+pub fn partial_files(template: &Path) -> Vec<PathBuf> {
+    let files = read_partials(template).0.into_values();
+    files.map(|partial| template.with_file_name(partial.file)).collect()
+}
+
 /// Reads the partials beside a template.
 fn read_partials(template: &Path) -> PartialFiles {
     let mut found = BTreeMap::new();

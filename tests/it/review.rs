@@ -127,12 +127,23 @@ async fn a_sample_holds_the_batch_until_it_is_approved_and_a_change_voids_the_ap
     held(2, &["run", "b.toml"]);
 
     // Another script in the sample: its new version has to be approved, too.
+    run_ok(&office, &["review", "promo", "--reject", "k001", "--reason", "too loud"]);
     write_script(&office, 1, "Another script");
+    // No other row takes its place.
+    let other = office.run(&["run", "b.toml", "--accept-changes", "--only", "k003"]);
+    assert_eq!((other.code, office.sandbox.render_count()), (Some(8), 2), "{other:?}");
     held(3, &["run", "b.toml", "--accept-changes"]);
     let waiting: Vec<_> =
         verdicts(&office).into_iter().filter(|(_, review)| review == "-").collect();
-    let [(waiting, _)] = waiting.as_slice() else { panic!("{waiting:?}") };
-    run_ok(&office, &["review", "promo", "--approve", waiting]);
+    assert_eq!(waiting, [("k001".to_owned(), "-".to_owned())]);
+    // A smaller sample does not release the batch while one of its videos is rejected.
+    run_ok(&office, &["review", "promo", "--reject", "k001", "--reason", "too quiet"]);
+    let batch = fs::read_to_string(office.path("b.toml")).unwrap();
+    office.write("b.toml", &batch.replace("canary = 2", "canary = 1"));
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(8));
+    assert_eq!(office.sandbox.render_count(), 3);
+    office.write("b.toml", &batch);
+    run_ok(&office, &["review", "promo", "--approve", "k001"]);
     run_ok(&office, &["run", "b.toml"]);
     assert_eq!(office.assert_guarantees(6), ["done"; 6]);
     let renders = office.sandbox.render_count();
@@ -237,6 +248,26 @@ async fn each_finished_video_is_handed_over_once_and_a_failure_renders_nothing_a
     run_ok(&office, &["run", "b.toml", "--accept-changes"]);
     assert_eq!(handed_keys(&office), ["k000", "k001", "k002", "k002"]);
     assert_eq!(office.sandbox.render_count(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_skipped_row_keeps_its_cells_under_their_headings_when_a_column_is_added() {
+    let office = TestCli::new(1).await;
+    write_settings(&office, &format!("{APPEND}\n[review]\nrequired = true"));
+    let batch = fs::read_to_string(office.path("b.toml")).unwrap();
+    office.write("b.toml", &batch.replace("key = 'key'", "key = 'key'\nskip = 'Status'"));
+    office.write("s.csv", "key,script,Status\nk000,Hello,\n");
+    run_ok(&office, &["run", "b.toml"]);
+    office.write("s.csv", "key,price,script,Status\nk000,5,Hello,done\n");
+    run_ok(&office, &["review", "promo", "--approve", "k000"]);
+    run_ok(&office, &["run", "b.toml"]);
+    let cells = serde_json::json!({"key": "k000", "price": "", "script": "Hello", "Status": ""});
+    assert_eq!(handed(&office)[0]["cells"][0], cells);
+    let results = office.results("out");
+    assert_eq!(results[0][..4], ["key", "price", "script", "Status"]);
+    assert_eq!(results[1][..4], ["k000", "", "Hello", ""]);
+    let job = json_of(&office, &["jobs", "promo"]);
+    assert!(job.to_string().contains("Hello"), "{job}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,20 +2,17 @@
 //!
 //! Decides nothing; renders values of the modules below.
 
-mod bar_terminal;
 pub(crate) mod diagnostics;
 pub(crate) mod estimate;
-mod event_lines;
 pub(crate) mod finding;
 pub(crate) mod headline_text;
 pub(crate) mod logging;
 pub(crate) mod payload_text;
 pub(crate) mod plan_text;
 pub(crate) mod printer;
-pub(crate) mod progress_bars;
+pub(crate) mod progress;
 pub(crate) mod prompt;
 pub(crate) mod quit_key;
-pub(crate) mod run_progress;
 pub(crate) mod run_summary;
 pub(crate) mod session_output;
 pub(crate) mod settings_table;

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use unicode_width::UnicodeWidthChar;
 
 use crate::cli::args::GlobalArgs;
-use crate::cli::output::bar_terminal::BarTerminal;
 use crate::cli::output::logging::Verbosity;
+use crate::cli::output::progress::bar_terminal::BarTerminal;
 use crate::cli::output::stream_writer::{OutputStream, OutputWeight, StreamWriter};
 use crate::cli::output::styled_text::StyledText;
 use crate::text::{

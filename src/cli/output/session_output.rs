@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::batch::Batch;
 use crate::cli::output::printer::Printer;
-use crate::cli::output::run_progress::{RunProgress, RunWork};
+use crate::cli::output::progress::run_progress::{RunProgress, RunWork};
 use crate::cli::output::{diagnostics, estimate, plan_text, run_summary, sheet_remarks};
 use crate::http::MediaAvailability;
 use crate::plan::Plan;

@@ -12,6 +12,7 @@ use crate::ledger::model::row_status::RowStatus;
 use crate::ledger::model::run_ending::RunEnding;
 use crate::ledger::model::run_stop::{RunStop, StopCause};
 use crate::ledger::model::state::JobState;
+use crate::ledger::read::sheet_cells::align_cells;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreRow;
 use crate::ledger::store::statement::Statement;
@@ -169,7 +170,10 @@ macro_rules! select_job_rows {
             "
     select j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file, j.attempts,
            v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted,
-           s.project_id, s.render_id, s.video_url, s.credits
+           s.project_id, s.render_id, s.video_url, s.credits,
+           ",
+            $crate::ledger::read::sheet_cells::former_headings!(),
+            "
     from job j ",
             $index,
             "
@@ -424,6 +428,7 @@ pub(in crate::ledger) struct JobColumns {
     progress: Option<f64>,
     stalled: bool,
     drafted: DraftStatus,
+    former_headings: Option<String>,
 }
 
 impl From<JobColumns> for JobRow {
@@ -433,7 +438,7 @@ impl From<JobColumns> for JobRow {
             row_number: row.row_number,
             key: row.key,
             variant: row.variant,
-            cells: row.cells,
+            cells: align_cells(row.cells, row.former_headings.as_deref()),
             state: JobState::parse(&row.state),
             version: row.version,
             project_id: row.render_id.or(row.project_id),

@@ -138,7 +138,7 @@ static JOB_HISTORY: Statement = Statement::new("-- ledger::story
     select j.id, j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file,
            j.attempts, v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted,
            s.project_id, s.render_id, s.video_url, s.credits, j.in_sheet, j.due_at, j.rendering_at, j.moved_at,
-           l.headings
+           l.headings, cast(null as text) as former_headings
     from job j
     join version v on v.job_id = j.id and v.version = j.version
     join layout l on l.id = v.layout_id

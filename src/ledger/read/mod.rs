@@ -19,6 +19,7 @@ pub(super) mod rows;
 pub(super) mod runs;
 pub(super) mod sample;
 pub(super) mod sent_payload;
+pub(super) mod sheet_cells;
 pub(super) mod spending;
 pub(super) mod spending_steps;
 pub(super) mod target_set;

@@ -8,6 +8,7 @@ use sqlx::FromRow;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::model::verdict::{VerdictKind, VerdictOrigin};
+use crate::ledger::read::sheet_cells::align_cells;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::statement::Statement;
 use crate::ledger::store::stored_time::StoredTime;
@@ -83,7 +84,7 @@ pub struct ReviewCounts {
 
 /// `$jobs` is the table of jobs, with the index that SQLite reads.
 macro_rules! review_items {
-    ($what:literal, $columns:literal, $jobs:literal, $filter:literal) => {
+    ($what:literal, $columns:expr, $jobs:literal, $filter:literal) => {
         concat!(
             "-- ledger::review, ",
             $what,
@@ -113,9 +114,12 @@ macro_rules! item_columns {
     ($what:literal, $jobs:literal, $filter:literal) => {
         review_items!(
             $what,
-            "j.position, j.row_number, j.key, j.variant, v.cells, j.version, j.video_file,
+            concat!(
+                "j.position, j.row_number, j.key, j.variant, v.cells, j.version, j.video_file,
         w.video_hash, w.video_bytes, w.video_ms, r.verdict, r.reason, r.reviewer, r.origin,
-        l.label as share_label, r.at",
+        l.label as share_label, r.at, ",
+                $crate::ledger::read::sheet_cells::former_headings!()
+            ),
             $jobs,
             $filter
         )
@@ -180,6 +184,7 @@ pub(in crate::ledger) struct ReviewItemRow {
     video_hash: String,
     video_bytes: i64,
     video_ms: i64,
+    former_headings: Option<String>,
     #[sqlx(flatten)]
     verdict: VerdictColumns,
 }
@@ -224,7 +229,7 @@ impl From<ReviewItemRow> for ReviewItem {
             row_number: row.row_number,
             key: row.key,
             variant: row.variant,
-            cells: row.cells,
+            cells: align_cells(row.cells, row.former_headings.as_deref()),
             version: row.version,
             video_file: row.video_file,
             video_hash: row.video_hash,

@@ -253,6 +253,7 @@ async fn no_statement_of_the_loops_scans_or_sorts_the_queue() {
     let all = [
         spending::STATEMENTS,
         claim::STATEMENTS,
+        claim::ready_queue::STATEMENTS,
         claim::exclusive_project::STATEMENTS,
         due::STATEMENTS,
         draft_generation::STATEMENTS,

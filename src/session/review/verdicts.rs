@@ -121,7 +121,9 @@ async fn find_video(
     }
     let history = ledger.job_history(stored.id, &key).await?;
     let state = match &history {
-        Some(history) if !history.in_sheet => "its row was removed from the sheet".to_owned(),
+        Some(history) if !history.in_sheet => {
+            "its row makes no video now: it was removed, is skipped or is invalid".to_owned()
+        }
         Some(history) => format!("it is {}", history.job.status().label()),
         None => "it is not in the ledger".to_owned(),
     };

@@ -135,7 +135,8 @@ fn has_group_sizes(groups: &[&str]) -> bool {
     let is_of_size = |size: usize| {
         (1..=size).contains(&first.len()) && middle.iter().all(|one| one.len() == size)
     };
-    last.len() == 3 && (is_of_size(3) || is_of_size(2))
+    // No number of thousands begins with a zero: `0.500` is half, and has three decimals.
+    !first.starts_with('0') && last.len() == 3 && (is_of_size(3) || is_of_size(2))
 }
 
 /// Returns a price as readers of the locale expect it; a cell that is no price, or whose currency
@@ -262,6 +263,8 @@ mod tests {
         for cell in [
             "",
             "from $5",
+            "0.500",
+            "€0,005",
             "1.2.3",
             "12 50",
             "5 €/kg",

@@ -76,6 +76,11 @@ async fn a_batch_does_not_overwrite_its_own_inputs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_or_report_does_not_overwrite_protected_files() {
     let office = TestCli::new(2).await;
+    fs::create_dir(office.path("partials")).unwrap();
+    office.write("partials/card.json.hbs", "{}");
+    office.write("pub.sh", "exit 0\n");
+    let batch = fs::read_to_string(office.path("b.toml")).unwrap();
+    office.write("b.toml", &format!("{batch}[on_done]\ncommand = ['sh', 'pub.sh']\n"));
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     fs::copy(office.path("callsheet.db"), office.path("old.db")).unwrap();
     std::os::unix::fs::symlink("s.csv", office.path("link.csv")).unwrap();
@@ -88,6 +93,10 @@ async fn a_page_or_report_does_not_overwrite_protected_files() {
         "link.csv",
         "t.json.hbs",
         "old.db",
+        "partials/card.json.hbs",
+        "pub.sh",
+        "out/k000.mp4",
+        "out/.callsheet.json",
     ] {
         // An empty write-ahead log may remain.
         let held = || fs::read(office.path(target)).unwrap_or_default();
@@ -113,6 +122,10 @@ async fn a_page_or_report_does_not_overwrite_protected_files() {
     error: `link.csv` is the sheet, and is not overwritten
     error: `t.json.hbs` is the template, and is not overwritten
     error: `old.db` is a ledger, or another database, and is not overwritten
+    error: `partials/card.json.hbs` is a partial of the template, and is not overwritten
+    error: `pub.sh` is named by the command of `[on_done]`, and is not overwritten
+    error: `out/k000.mp4` is a video, and is not overwritten
+    error: `out/.callsheet.json` is the marker of an output folder, and is not overwritten
     ");
     assert_eq!(office.run(&["report", "promo", "-o", "r.csv"]).code, Some(0));
     assert_eq!(office.run(&["report", "promo", "-o", "r.csv"]).code, Some(0), "a report is");

@@ -120,6 +120,19 @@ async fn replaced_keys_are_paired_and_stop_the_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn keys_that_were_replaced_after_a_shorter_sheet_stop_the_run() {
+    let office = TestCli::new(0).await;
+    office.write("s.csv", "key,script\na,One\n001,Two\n002,Three\n");
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    // A filtered export.
+    office.write("s.csv", "key,script\na,One\n");
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    office.write("s.csv", "key,script\na,One\n1,Two\n2,Three\n");
+    let plan = assert_stops(&office, "2 paid videos lost their key, replaced by new keys");
+    assert!(plan.stderr.contains("`001` is now `1` (row 3)"), "{plan:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_sheet_under_the_same_name_stops_the_run_but_removed_rows_alone_do_not() {
     let office = rendered_cli(5).await;
     office.write("s.csv", "key,script\nk000,Hello 0\nz,Something else\n");

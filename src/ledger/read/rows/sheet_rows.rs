@@ -3,20 +3,25 @@
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::read::batches::{JobColumns, JobRow};
+use crate::ledger::read::sheet_cells::former_headings;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::statement::Statement;
 use crate::ledger::{BatchId, Ledger};
 
-static REMOVED_ROWS: Statement = Statement::new("-- ledger::removed_rows
+static REMOVED_ROWS: Statement = Statement::new(concat!(
+    "-- ledger::removed_rows
     select j.position, j.row_number, j.key, j.variant, v.cells, j.state, j.version, j.video_file, j.attempts,
            v.video_ms, j.cause, j.words, j.progress, j.stalled, j.drafted, s.project_id, s.render_id,
-           s.video_url, s.credits
+           s.video_url, s.credits, ",
+    former_headings!(),
+    "
     from job j {by job_position}
     join version v on v.job_id = j.id and v.version = j.version
     left join submission s on s.id = (
         select max(id) from submission t
         where t.job_id = j.id and t.version = coalesce(v.reused_from, j.version))
-    where j.batch_id = $1 and j.in_sheet = false order by j.position limit $2");
+    where j.batch_id = $1 and j.in_sheet = false order by j.position limit $2"
+));
 
 static FIRST_KEYS: Statement = Statement::new(
     "-- ledger::keys

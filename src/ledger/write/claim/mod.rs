@@ -5,6 +5,7 @@
 
 pub(in crate::ledger) mod exclusive_project;
 mod lost_project;
+pub(in crate::ledger) mod ready_queue;
 pub(in crate::ledger) mod sample_gate;
 
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
 use crate::ledger::write::catch_up::ledger_gap::find_gap;
+use crate::ledger::write::claim::ready_queue::{ReadyJob, ReadyQueue};
 use crate::ledger::write::claim::sample_gate::SampleGate;
 use crate::ledger::write::credits::CreditBudget;
 use crate::ledger::write::lease::BatchLease;
@@ -90,45 +92,6 @@ static COUNT_CAPACITY: Statement = Statement::new(
     where b.id = $1",
 );
 
-/// The due jobs in their order, except those that change a project which another job still uses:
-/// until that job's video is downloaded, its link may show the project's latest render. Videos of
-/// rows that were removed from the sheet do not count.
-macro_rules! due {
-    ($what:literal, $index:literal, $among:literal) => {
-        concat!(
-            "-- ledger::claim_submissions, ",
-            $what,
-            "
-    select j.id as job, j.key, j.version, j.attempts, j.submit_failures, j.submission_id,
-           s.tag || coalesce('-' || s.seal, '') as tag, s.project_id, v.payload,
-           d.payload as dictionary, v.payload_hash, v.spoken_ms,
-           v.request, v.subject,
-           exists (select 1 from hearsay y where y.submission_id = s.id) as called_about
-    from job j {by ",
-            $index,
-            "}
-    join version v on v.job_id = j.id and v.version = j.version
-    left join payload_dictionary d on d.id = v.dictionary_id
-    left join submission s on s.id = j.submission_id
-    where j.batch_id = $1 and j.state = 'ready' and j.drafted = $2 and j.due_at <= $3",
-            $among,
-            "
-        and ($2 = 1 or v.subject is null or not exists (
-            select 1 from submission o {by submission_subject}
-            join job h on h.id = o.job_id
-            where o.subject = v.subject and (o.project_id is null or o.project_id = o.subject)
-                and (o.live = 1 or h.submission_id = o.id
-                    or (h.state = 'failed' and h.cause = 'fetch-failed' and h.in_sheet = true
-                        and o.outcome = 'rendered'))))
-    order by j.due_at, j.position limit $4"
-        )
-    };
-}
-
-static READY_JOBS: Statement = Statement::new(due!("queue", "job_due", ""));
-static READY_SELECTED_JOBS: Statement =
-    Statement::new(due!("selected queue", "job_selected", " and j.selection = $5"));
-
 /// Each row of `$1` is a list: job, version, attempt, both parts of the tag, project.
 static INSERT_SUBMISSIONS: Statement = Statement::new(
     "-- ledger::claim_submissions, intents
@@ -190,8 +153,6 @@ static COUNT_DRAFTING: Statement = Statement::new(
 #[cfg(test)]
 pub(in crate::ledger) static STATEMENTS: &[&Statement] = &[
     &COUNT_CAPACITY,
-    &READY_JOBS,
-    &READY_SELECTED_JOBS,
     &COUNT_DRAFTED_SELECTED,
     &COUNT_DRAFTING,
     &MARK_DRAFTS_SENT,
@@ -205,25 +166,6 @@ struct ClaimSubmissions {
     capacity: Capacity,
     tag_secret: TagSecret,
     now: Timestamp,
-}
-
-#[derive(sqlx::FromRow)]
-struct ReadyJob {
-    job: i64,
-    key: String,
-    version: i64,
-    attempts: i64,
-    submit_failures: i64,
-    submission_id: Option<i64>,
-    tag: Option<String>,
-    project_id: Option<String>,
-    #[sqlx(flatten)]
-    payload: StoredPayload,
-    payload_hash: String,
-    spoken_ms: i64,
-    request: String,
-    subject: Option<String>,
-    called_about: bool,
 }
 
 impl ClaimSubmissions {
@@ -244,39 +186,6 @@ impl ClaimSubmissions {
             queue.iter().take_while(|queued| budget.try_reserve(queued.spoken_ms)).count();
         queue.truncate(affordable);
         Ok(affordable == wanted)
-    }
-
-    /// Reads the due jobs. Existing drafts are exported first, whatever the batch file says now.
-    /// Returns the step for which the returned jobs are ready.
-    async fn read_ready_jobs(
-        &self,
-        db: &mut StoreConnection,
-        max: i64,
-        drafted: i64,
-    ) -> Result<(SubmitStep, Vec<ReadyJob>), LedgerError> {
-        if self.step == SubmitStep::Create && drafted > 0 {
-            let drafts = self.query_ready_jobs(db, SubmitStep::Export, max).await?;
-            if !drafts.is_empty() {
-                return Ok((SubmitStep::Export, drafts));
-            }
-        }
-        Ok((self.step, self.query_ready_jobs(db, self.step, max).await?))
-    }
-
-    async fn query_ready_jobs(
-        &self,
-        db: &mut StoreConnection,
-        step: SubmitStep,
-        max: i64,
-    ) -> Result<Vec<ReadyJob>, LedgerError> {
-        let selection = self.capacity.selection;
-        let is_export = i64::from(step == SubmitStep::Export);
-        let mut binds = binds![self.batch.0, is_export, self.now, max];
-        if let Some(selection) = selection {
-            binds.push(selection.0.into());
-            return Ok(db.fetch_all(&READY_SELECTED_JOBS, binds).await?);
-        }
-        Ok(db.fetch_all(&READY_JOBS, binds).await?)
     }
 
     /// Writes the intents of the queued jobs and moves the jobs.
@@ -404,18 +313,19 @@ impl WriteOp for ClaimSubmissions {
         if let Some(behind) = find_gap(db, &counted.name).await? {
             return Err(behind);
         }
-        let wanted = self.capacity.sample_count;
-        let gate = SampleGate::read(&mut *db, self.batch, wanted, self.step).await?;
+        let gate = SampleGate::read(&mut *db, self.batch, &self.capacity, self.step).await?;
         let (max, block) = self.capacity.available(self.step, &counted);
         let (max, block) = gate.limit(max, block);
         if max == 0 {
             return Ok(ClaimOutcome { submissions: Vec::new(), block });
         }
-        let (step, mut queue) = self.read_ready_jobs(db, max, counted.drafted).await?;
+        let ReadyQueue { step, jobs: mut queue, max } =
+            self.read_ready_jobs(db, gate, max, counted.drafted).await?;
         if step == SubmitStep::Draft {
             exclusive_project::keep_first_per_project(&mut queue);
         }
-        let block = if queue.len() as i64 >= max {
+        // Without a place for another row, the rows of the sample are not due yet.
+        let block = if max > 0 && queue.len() as i64 >= max {
             block
         } else if queue.is_empty()
             && exclusive_project::is_blocked(db, self.batch, self.capacity.selection).await?

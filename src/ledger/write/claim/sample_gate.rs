@@ -2,14 +2,15 @@
 //! submitted.
 //!
 //! Counted in the transaction of each claim. Invariant: while the gate is closed, no more videos are made
-//! than the sample has; a video of the sample that becomes another version is approved no longer, and
-//! another template or other settings begin a new sample.
+//! than the sample has, and a row of the sample whose content has changed keeps its place: no other row is
+//! submitted for it, and its new version has to be approved. Another template or other settings begin a
+//! new sample.
 
 use jiff::Timestamp;
 use sqlx::FromRow;
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::model::capacity::{ClaimBlock, SubmitStep};
+use crate::ledger::model::capacity::{Capacity, ClaimBlock, SubmitStep};
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
@@ -25,14 +26,13 @@ macro_rules! sample_gate_videos {
             "\n    select ",
             $columns,
             "
-    from sample_video g
-    join job j on j.id = g.job_id and j.version = g.version and j.in_sheet = true
+    from job j
     join version v on v.job_id = j.id and v.version = j.version
     left join version w on w.job_id = j.id and w.version = coalesce(v.reused_from, v.version)
     left join review_verdict r on r.id = (
         select max(t.id) from review_verdict t
         where t.job_id = j.id and t.version = j.version and t.video_hash = w.video_hash)
-    where g.batch_id = $1",
+    where j.id in (select job_id from sample_video where batch_id = $1) and j.in_sheet = true",
             $filter
         )
     };
@@ -42,9 +42,15 @@ pub(in crate::ledger) use sample_gate_videos;
 static COUNTS: Statement = Statement::new(sample_gate_videos!(
     "counts",
     "count(case when j.state in ('done', 'reused') and r.verdict = 'approved' then 1 end) as approved,
+        count(case when j.state in ('done', 'reused') and r.verdict = 'rejected' then 1 end) as rejected,
         count(case when j.state in ('submitting', 'uncertain', 'rendering', 'fetching', 'done',
             'reused') then 1 end) as submitted,
-        count(case when j.state = 'ready' and j.drafted > 0 then 1 end) as drafted",
+        count(case when j.state = 'ready' and j.drafted > 0 then 1 end) as drafted,
+        count(case when j.state = 'ready' and j.drafted = 0 then 1 end) as undrafted,
+        count(case when j.state = 'ready' and j.drafted > 0
+            and (cast($2 as bigint) is null or j.selection = $2) then 1 end) as own_drafted,
+        count(case when j.state = 'ready' and j.drafted = 0
+            and (cast($2 as bigint) is null or j.selection = $2) then 1 end) as own_undrafted",
     ""
 ));
 
@@ -76,8 +82,15 @@ static FORGET_VIDEOS: Statement = Statement::new(
 #[derive(Clone, Copy, Debug, FromRow)]
 struct SampleCounts {
     approved: i64,
+    rejected: i64,
     submitted: i64,
+    /// Rows with a draft that is not exported.
     drafted: i64,
+    /// Rows to be submitted, because their content has changed or their last request was not accepted.
+    undrafted: i64,
+    /// Those that this run may submit.
+    own_drafted: i64,
+    own_undrafted: i64,
 }
 
 /// The gate as a claim finds it.
@@ -85,37 +98,44 @@ struct SampleCounts {
 pub(super) enum SampleGate {
     /// The batch has none, or its sample is approved.
     Open,
-    /// So many more requests may begin for the sample.
-    Closed { available: i64 },
+    /// Requests may begin for so many rows that are of the sample already, and after them for so many
+    /// others.
+    Closed { own: i64, others: i64 },
 }
 
 impl SampleGate {
-    /// Reads the gate of a batch whose sample has `wanted` videos; 0 for no gate.
+    /// Reads the gate of a batch.
     pub(super) async fn read(
         db: &mut StoreConnection,
         batch: BatchId,
-        wanted: u32,
+        capacity: &Capacity,
         step: SubmitStep,
     ) -> Result<Self, LedgerError> {
-        if wanted == 0 {
+        if capacity.sample_count == 0 {
             return Ok(Self::Open);
         }
-        let counts: SampleCounts = db.fetch_one(&COUNTS, binds![batch.0]).await?;
-        let wanted = i64::from(wanted);
-        if counts.approved >= wanted {
+        let selection = capacity.selection.map(|selection| selection.0);
+        let counts: SampleCounts = db.fetch_one(&COUNTS, binds![batch.0, selection]).await?;
+        let wanted = i64::from(capacity.sample_count);
+        if counts.approved >= wanted && counts.rejected == 0 {
             return Ok(Self::Open);
         }
-        let taken = match step {
-            SubmitStep::Draft => counts.submitted + counts.drafted,
-            SubmitStep::Export | SubmitStep::Create => counts.submitted,
+        let SampleCounts { submitted, drafted, undrafted, own_drafted, own_undrafted, .. } = counts;
+        let (waiting, places) = match step {
+            SubmitStep::Draft => (own_undrafted, wanted - submitted - drafted),
+            SubmitStep::Export => (own_drafted, wanted - submitted),
+            SubmitStep::Create => (own_drafted + own_undrafted, wanted - submitted),
         };
-        Ok(Self::Closed { available: (wanted - taken).max(0) })
+        let others = (wanted - submitted - drafted - undrafted).max(0);
+        Ok(Self::Closed { own: waiting.min(places).max(0), others })
     }
 
     /// Lowers the number of requests that may begin.
     pub(super) fn limit(self, max: i64, block: ClaimBlock) -> (i64, ClaimBlock) {
         match self {
-            Self::Closed { available } if available <= max => (available, ClaimBlock::Sample),
+            Self::Closed { own, others } if own + others <= max => {
+                (own + others, ClaimBlock::Sample)
+            }
             Self::Open | Self::Closed { .. } => (max, block),
         }
     }

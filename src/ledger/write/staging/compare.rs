@@ -197,7 +197,7 @@ impl StagedSheet {
         }
         let removed: i64 = db.fetch_value(&COUNT_REMOVED, binds![batch]).await?;
         counts.removed = removed.unsigned_abs();
-        if counts.changed + counts.removed > 0 {
+        if counts.changed + counts.removed + counts.new > 0 {
             self.mark_paid_jobs(batch).await?;
         }
         Ok(counts)

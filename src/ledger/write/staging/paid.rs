@@ -1,5 +1,6 @@
 //! What a compared sheet does to videos that are already paid for: which it would have rendered
-//! again, which lose their row, and which new rows may be lost rows under another key.
+//! again, which lose their row, and which new rows may be lost rows under another key. A row may be lost
+//! with an earlier plan, such as one of a filtered sheet.
 //!
 //! Reads only, apart from the temporary tables. A video is paid for if the planned version of its
 //! job is done, reused, or was or may have been accepted. Invariant: a job whose next version was
@@ -25,8 +26,10 @@ pub struct PaidTotals {
     pub again_minutes: i64,
     /// Those of them that the user selected.
     pub again_selected: i64,
-    /// Those whose row is no longer in the sheet.
+    /// Those whose row leaves the sheet.
     pub removed: i64,
+    /// Those without a row in the sheet, also if it left before.
+    pub absent: i64,
 }
 
 /// A row that is no longer in the sheet, and whose video is paid for.
@@ -90,7 +93,9 @@ static PAID_TOTALS: Statement = Statement::new(
         (select count(*) from staged where paid_again = true and selected = true) as again_selected,
         (select count(*) from paid_job p join job j on j.id = p.id
             where j.in_sheet = true and j.id not in
-                (select job_id from staged where job_id is not null)) as removed",
+                (select job_id from staged where job_id is not null)) as removed,
+        (select count(*) from paid_job where id not in
+            (select job_id from staged where job_id is not null)) as absent",
 );
 
 static REMOVED_PAID_ROWS: Statement = Statement::new(
@@ -99,9 +104,8 @@ static REMOVED_PAID_ROWS: Statement = Statement::new(
     from paid_job p join job j on j.id = p.id
     join version v on v.job_id = j.id and v.version = j.wanted_version
     join layout l on l.id = v.layout_id
-    where j.in_sheet = true
-        and j.id not in (select job_id from staged where job_id is not null)
-    order by j.position limit $1",
+    where j.id not in (select job_id from staged where job_id is not null)
+    order by j.in_sheet desc, j.position limit $1",
 );
 
 static NEW_ROWS: Statement = Statement::new(
@@ -120,12 +124,14 @@ impl StagedSheet {
 }
 
 impl ComparedSheet {
-    /// Returns the paid videos that the plan concerns; all zero if it changes and removes no row.
+    /// Returns the paid videos that the plan concerns; all zero if it adds, changes and
+    /// removes no row.
     pub async fn paid_totals(&mut self) -> Result<PaidTotals, LedgerError> {
         Ok(self.staging.db.fetch_one(&PAID_TOTALS, binds![]).await?)
     }
 
-    /// Returns up to `max` rows that are no longer in the sheet and whose video is paid for.
+    /// Returns up to `max` rows that are not in the sheet and whose video is paid for, those that leave it
+    /// with this plan first.
     pub async fn removed_paid_rows(
         &mut self,
         max: u32,

@@ -7,9 +7,9 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::cli::output::event_lines::{EventLines, describe_in_flight};
 use crate::cli::output::printer::Printer;
-use crate::cli::output::progress_bars::{OverallProgress, ProgressBars, VideoCounts};
+use crate::cli::output::progress::event_lines::{EventLines, describe_in_flight};
+use crate::cli::output::progress::progress_bars::{OverallProgress, ProgressBars, VideoCounts};
 use crate::cli::output::terminal_mode::{self, KeyInput};
 use crate::ledger::{BatchId, JobState, Ledger};
 use crate::runner::RunEvent;
@@ -336,7 +336,7 @@ fn count_done(counts: &JobStateCounts) -> u64 {
 #[cfg(test)]
 mod tests {
     use crate::cli::args::{ColorMode, GlobalArgs};
-    use crate::cli::output::run_progress::*;
+    use crate::cli::output::progress::run_progress::*;
 
     fn printer() -> Printer {
         Printer::new(&GlobalArgs {

@@ -268,7 +268,7 @@ mod tests {
     use indicatif::{ProgressDrawTarget, TermLike};
 
     use crate::cli::output::printer::text_width;
-    use crate::cli::output::progress_bars::*;
+    use crate::cli::output::progress::progress_bars::*;
 
     #[test]
     fn a_long_or_wide_key_is_cut_before_its_bar() {
