@@ -256,6 +256,46 @@ async fn run_of_a_plan_that_changed_after_its_approval_renders_nothing() {
     assert_eq!(office.sandbox.render_count(), 0);
 }
 
+/// The sheet is a pipe until the run has opened it once: what it reads before it plans is another sheet
+/// than the approved one, which it plans.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn run_of_a_sheet_that_changes_while_it_is_planned_renders_nothing() {
+    use std::os::unix::fs::OpenOptionsExt;
+    let office = TestCli::new(0).await;
+    let browser = Browser::open(&office).await;
+    let address = browser.create("Spring").await;
+    let shown = browser.json(&address).await;
+    let hash = shown["plan"]["hash"].as_str().unwrap();
+    let file = batch_file(&office, "spring");
+    let sheet = file.with_file_name("sheet.csv");
+    let approved = file.with_file_name("approved.csv");
+    std::fs::rename(&sheet, &approved).unwrap();
+    let other = std::fs::read_to_string(&approved).unwrap().replace("400 ml", "500 ml");
+    assert!(std::process::Command::new("mkfifo").arg(&sheet).status().unwrap().success());
+    let args = ["run", file.to_str().unwrap(), "--yes", "--approved-plan", hash];
+    let mut command = office.command(&args);
+    command.env("AISTUDIOS_BASE_URL", office.sandbox.base_url());
+    let mut run = office.start(&mut command);
+    // Without waiting, a pipe opens only if the run reads it.
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap();
+    let mut pipe = loop {
+        let opened = std::fs::OpenOptions::new().write(true).custom_flags(flags).open(&sheet);
+        if let Ok(pipe) = opened {
+            break pipe;
+        }
+        assert!(run.is_running(), "{}", run.stderr());
+        tokio::task::yield_now().await;
+    };
+    std::fs::rename(&approved, &sheet).unwrap();
+    std::io::Write::write_all(&mut pipe, other.as_bytes()).unwrap();
+    drop(pipe);
+    let ended = run.wait();
+    assert_eq!(ended.code, Some(8), "{ended:?}");
+    assert!(ended.stderr.contains("changed since the plan was approved"), "{ended:?}");
+    assert_eq!(office.sandbox.render_count(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn approval_during_a_live_run_begins_when_that_run_has_ended() {
     let office = TestCli::new(0).await;
