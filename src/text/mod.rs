@@ -34,7 +34,7 @@ pub(crate) use escape::{escape_json_for_html, escape_json_for_terminal, escape_m
 pub(crate) use formula::{escape_formula, unescape_formula};
 pub(crate) use invisible::{is_blank_text, is_invisible_mark, is_visible, trim_invisible};
 pub(crate) use io_error::describe_io_error;
-pub(crate) use number::{format_credits, format_number};
+pub(crate) use number::{format_credit_number, format_credits, format_number};
 pub(crate) use plural::pluralize;
 pub(crate) use shell_quote::shell_quote;
 pub(crate) use suggest::{nearest_name, nearest_names, suggest_name};

@@ -11,7 +11,7 @@ use super::timeline::RunTimeline;
 use super::{PAGE_SCRIPT, PAGE_STYLE, ReportPage};
 use crate::ledger::RowStatus;
 use crate::report::run::{AttentionGroup, BatchRecord, SpendingRecord};
-use crate::text::{format_duration, format_number, pluralize};
+use crate::text::{format_credit_number, format_duration, pluralize};
 
 /// Replaced by the rows.
 pub(super) const ROWS_PLACEHOLDER: &str = "<!--rows-->";
@@ -254,9 +254,9 @@ fn spending_row(what: &str, spending: SpendingRecord) -> Markup {
         tr {
             th scope="row" { (what) }
             td { (spending.requests) }
-            td { (format_number(spending.estimated)) }
+            td { (format_credit_number(spending.estimated)) }
             td { @match spending.observed {
-                Some(credits) => { (format_number(credits)) " for " (spending.observed_of) },
+                Some(credits) => { (format_credit_number(credits)) " for " (spending.observed_of) },
                 None => "–",
             } }
         }

@@ -10,7 +10,7 @@ use crate::console::batch_spending::BatchSpending;
 use crate::console::page_request::PageRequest;
 use crate::console::pages::page_parts::number;
 use crate::ledger::{SpendingTotals, StoredBatch};
-use crate::text::format_number;
+use crate::text::format_credit_number;
 
 pub(super) fn section(page: &PageRequest, stored: &StoredBatch, spending: BatchSpending) -> Markup {
     let is_rehearsal = page.is_rehearsal();
@@ -48,10 +48,10 @@ fn spending_row(name: &str, spending: SpendingTotals) -> Markup {
         tr {
             th scope="row" { (name) }
             td { (number(spending.requests.unsigned_abs())) }
-            td { (format_number(spending.estimated)) }
+            td { (format_credit_number(spending.estimated)) }
             td {
                 @if spending.heard_of > 0 {
-                    (format_number(spending.heard))
+                    (format_credit_number(spending.heard))
                     @if spending.heard_of < spending.requests {
                         span .muted { " of " (number(spending.heard_of.unsigned_abs())) }
                     }
@@ -67,13 +67,13 @@ fn caps(today: f64, limits: &BatchLimits) -> Markup {
         dl .facts {
             dt { "all batches, today (UTC)" }
             dd {
-                (format_number(today))
+                (format_credit_number(today))
                 @if let Some(cap) = limits.max_credits_per_day {
-                    " of " (format_number(cap)) " credits"
+                    " of " (format_credit_number(cap)) " credits"
                     progress max=(cap) value=(today.min(cap)) {}
                 } @else { " credits" span .muted { " · no daily cap" } }
             }
-            @if let Some(cap) = limits.max_credits { dt { "cap per run" } dd { (format_number(cap)) " credits" } }
+            @if let Some(cap) = limits.max_credits { dt { "cap per run" } dd { (format_credit_number(cap)) " credits" } }
             @if let Some(cap) = limits.max_videos { dt { "cap per run" } dd { (cap) " videos" } }
         }
     }
