@@ -271,6 +271,44 @@ async fn sessions_end_by_sign_out_idleness_another_password_and_removal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_next_sign_in_deletes_idle_sessions() {
+    let cli = TestCli::new(1).await;
+    add_user(&cli, "ann", "operator");
+    let mut console = TestConsole::start(&cli, &[]).await;
+    console.sign_in("ann", "password-ann").await;
+    console.sign_in("ann", "password-ann").await;
+    let sessions = console.get_json("/settings").await["sessions"].clone();
+    assert_eq!(sessions.as_array().unwrap().len(), 2, "{sessions}");
+    make_sessions_older(&cli, 12).await;
+    console.sign_in("ann", "password-ann").await;
+    let sessions = console.get_json("/settings").await["sessions"].clone();
+    assert_eq!(sessions.as_array().unwrap().len(), 1, "the idle ones are deleted: {sessions}");
+    console.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_link_to_open_first_is_printed_first() {
+    let cli = TestCli::new(1).await;
+    let args = ["serve", "--console", "127.0.0.1:0", "--listen", "127.0.0.1:0"];
+    let mut process = cli.start(&mut cli.command_without_credentials(&args));
+    let printed = loop {
+        let printed = process.stdout();
+        if printed.contains("the console is at") && printed.ends_with('\n') {
+            break printed;
+        }
+        assert!(process.is_running(), "{}", process.stderr());
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    };
+    let (before, _) = printed.split_once("/welcome?token=").unwrap();
+    assert!(
+        before.contains("Open this link") && !before.contains("the console is at"),
+        "{printed}"
+    );
+    process.signal("TERM");
+    assert_eq!(process.wait().code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_is_used_does_not_end() {
     let cli = TestCli::new(1).await;
     let console = TestConsole::open(&cli, &[]).await;

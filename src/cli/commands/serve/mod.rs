@@ -35,7 +35,7 @@ use crate::webhook::WebhookReceiver;
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
 Prints the address of the console and, until a user is added, a link that signs
-in one browser. Ctrl-C stops the console; runs go on.
+in one browser: open that first. Ctrl-C stops the console; runs go on.
 
 Examples:
   callsheet serve                                the console on this machine
@@ -197,9 +197,15 @@ fn print_servers(servers: &OpenServers, printer: &Printer) {
         if printer.is_json() {
             printer.print_json(&json!({ "console": console.url(), "link": console.link() }));
         } else {
-            printer.print_result(&format!("Console on {}", console.url()));
-            if let Some(link) = console.link() {
-                printer.print_result(&format!("Open it once with this link: {link}"));
+            match console.link() {
+                Some(link) => {
+                    printer.print_result(&format!(
+                        "Open this link, which signs in one browser: {link}"
+                    ));
+                    printer
+                        .print_result(&format!("After that, the console is at {}", console.url()));
+                }
+                None => printer.print_result(&format!("Open the console: {}", console.url())),
             }
         }
     }
