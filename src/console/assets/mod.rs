@@ -71,7 +71,9 @@ fn asset_response(file: AssetFile) -> Response {
         (header::CONTENT_TYPE, HeaderValue::from_static(file.kind)),
         (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
     ];
-    (StatusCode::OK, headers, without_comments(file.text)).into_response()
+    let text = without_comments(file.text);
+    let text = if file.text == STYLE { compact_style(&text) } else { text };
+    (StatusCode::OK, headers, text).into_response()
 }
 
 /// Returns a file without its comments and its indentation, which a browser does not need. A comment is a
@@ -84,6 +86,19 @@ fn without_comments(text: &str) -> String {
     };
     let lines = text.lines().map(str::trim).filter(|line| !is_comment(line));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Returns a style sheet without the spaces that only people read. A space that separates two selectors
+/// or two values stays.
+fn compact_style(text: &str) -> String {
+    let lines = text.replace('\n', "");
+    [" { ", "{ ", " {", "; ", ": ", ", ", " }", "} ", ";}"].into_iter().fold(
+        lines,
+        |text, spaced| {
+            let compact = if spaced == ";}" { "}" } else { spaced.trim() };
+            text.replace(spaced, compact)
+        },
+    )
 }
 
 /// The addresses of the console. Methods return a path that begins with the base path, encoded.
@@ -163,6 +178,14 @@ mod tests {
     fn served_files_keep_all_but_comments_and_indentation() {
         let text = "/* a. */\n:root {\n  --x: #fff;\n}\n// b\n  f(\"//\"); // c\n\n";
         assert_eq!(without_comments(text), ":root {\n--x: #fff;\n}\nf(\"//\"); // c");
+    }
+
+    #[test]
+    fn a_style_keeps_the_spaces_between_selectors_and_between_values() {
+        let style =
+            "a > b, .c d { margin: 0 auto; color: red; }\n@media (width: 1px) { a { x: y; } }";
+        let compact = "a > b,.c d{margin:0 auto;color:red}@media (width:1px){a{x:y}}";
+        assert_eq!(compact_style(style), compact);
     }
 
     #[test]
