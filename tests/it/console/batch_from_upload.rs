@@ -193,6 +193,32 @@ async fn a_heading_with_a_currency_is_the_price_and_names_the_currency() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_title_is_shown_with_the_name_and_every_button_says_that_it_saves_all() {
+    let cli = TestCli::new(0).await;
+    let console = open_console(&cli).await;
+    let fields = [("title", "Autumn products"), ("template", "presenter")];
+    let made = upload(&console, &fields, SHEET).await;
+    assert_eq!(made.header("location"), "/new/autumn-products", "{}", made.text());
+    let page = console.get("/new/autumn-products").await.text();
+    for words in [
+        "Its name is <code data-copy>autumn-products</code>: commands and files use that",
+        "In the order of the sheet.",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let buttons =
+        page.matches("Save all</button>").count() + page.matches("save all</button>").count();
+    assert_eq!(page.matches("Saves columns and cells").count(), buttons, "{page}");
+    assert!(buttons > 0 && !page.contains(">Save c") && !page.contains(">Save a<"), "{page}");
+    let second = SHEET.replace("\"It holds 400 ml, and it survives the dishwasher.\"", "");
+    let made = upload(&console, &[("title", "Two"), ("template", "presenter")], second).await;
+    let page = console.get(made.header("location")).await.text();
+    assert!(page.contains("Rows with a problem or a warning first, then"), "{page}");
+    assert!(page.find("id=\"r3\"") < page.find("id=\"r2\""), "{page}");
+    console.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_form_saves_columns_and_cells_and_shows_what_changed() {
     let cli = TestCli::new(0).await;
     let console = open_console(&cli).await;

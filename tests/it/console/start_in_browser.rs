@@ -32,7 +32,7 @@ async fn a_workbook_with_a_problem_becomes_videos_without_a_terminal() {
     assert_eq!(browser.evaluate(&tab, "document.querySelector('form.approve') == null"), true);
     browser.evaluate(&tab, &format!("{invalid}.focus()"));
     browser.type_text(&tab, "It holds 400 ml, and it survives the dishwasher.");
-    browser.tab_to(&tab, "Save cells");
+    browser.tab_to(&tab, "Save all");
     browser.press(&tab, &["Enter"]);
     let approve = "[...document.querySelectorAll('button')]
         .some((one) => one.textContent.startsWith('Approve and render 2 videos'))";

@@ -94,6 +94,9 @@ fn is_asked_first(question: &SetupQuestion) -> bool {
     !question.is_optional || is_currency
 }
 
+/// What each button of the form does.
+pub(super) const SAVES_ALL: &str = "Saves columns and cells.";
+
 /// Returns the fields of the columns; the form around them has the cells as well.
 pub(super) fn section(state: &UploadState) -> Markup {
     let proposal = &state.proposal;
@@ -107,7 +110,7 @@ pub(super) fn section(state: &UploadState) -> Markup {
                         (question_field(question))
                     }
                 }
-                button .primary type="submit" { "Save answers" }
+                p .row { button .primary type="submit" { "Confirm and save all" } span .muted { (SAVES_ALL) } }
             }
             details open[!is_asked && proposal.used_columns.is_empty()] {
                 summary { "Columns: " (columns_line(state)) }
@@ -119,7 +122,7 @@ pub(super) fn section(state: &UploadState) -> Markup {
                     (question_field(question))
                 }
                 (facts(state))
-                button type="submit" { "Save columns" }
+                @if !is_asked { p .row { button type="submit" { "Save all" } span .muted { (SAVES_ALL) } } }
             }
             @for remark in &proposal.remarks { p .remark { (with_code(remark)) } }
             (not_shown(state))

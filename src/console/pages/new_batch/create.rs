@@ -63,6 +63,7 @@ fn form_page(page: &PageRequest, entries: &FormEntries<'_>) -> ConsolePage {
                 (field_message(error, TITLE_FIELD))
                 label { "Title"
                     input name=(TITLE_FIELD) value=(entries.title) required maxlength="60" placeholder="Spring campaign" autofocus;
+                    span { "Commands and files use a name that is made from it, such as " code { "spring-campaign" } "." }
                 }
                 (field_message(error, SHEET_FIELD))
                 label { "Spreadsheet (XLSX, ODS, CSV or TSV, up to " (UPLOAD_BYTES_MAX >> 20) " MB)"

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
+use super::columns_form::SAVES_ALL;
 use crate::console::pages::page_parts::{sentence, with_code};
 use crate::session::upload::{CellEdit, UploadFinding, UploadPlan, UploadState};
 use crate::sheet::SheetRow;
@@ -81,7 +82,8 @@ impl GridView<'_> {
         let rows = self.rows();
         let all = self.state.proposal.rows;
         html! {
-            h2 { "Cells" @if rows.len() < all { " (" (rows.len()) " of " (all) " rows, problems first)" } }
+            h2 { "Cells" @if rows.len() < all { " (" (rows.len()) " of " (all) " rows)" } }
+            p .muted { (self.order()) }
             input type="hidden" name="sheet" value=(self.state.sheet_hash);
             @if let Some(row) = self.only { input type="hidden" name="row" value=(row); }
             // The button floats over the grid alone: this is its frame.
@@ -95,9 +97,25 @@ impl GridView<'_> {
                         tbody { @for row in &rows { (self.row(row)) } }
                     }
                 }
-                p .save { button type="submit" name="part" value="cells" { "Save cells" } }
+                p .save.row { button type="submit" name="part" value="cells" { "Save all" } span .muted { (SAVES_ALL) } }
             }
         }
+    }
+
+    /// Returns the order of the rows, in words.
+    fn order(&self) -> &'static str {
+        let has_marked = self.findings_by_row().next().is_some();
+        match (self.only, has_marked) {
+            (Some(_), _) => "Only the row that you opened.",
+            (None, true) => "Rows with a problem or a warning first, then the order of the sheet.",
+            (None, false) => "In the order of the sheet.",
+        }
+    }
+
+    /// Returns the numbers of the rows with findings.
+    fn findings_by_row(&self) -> impl Iterator<Item = u64> {
+        let found = self.plan.problems.iter().chain(&self.plan.warnings);
+        found.flat_map(|finding| finding.rows.iter().copied())
     }
 
     /// Returns the rows to show, those with findings first.
@@ -107,9 +125,7 @@ impl GridView<'_> {
         if let Some(only) = self.only {
             return rows.filter(|row| row.number == only).collect();
         }
-        let found = self.plan.problems.iter().chain(&self.plan.warnings);
-        let marked: BTreeSet<u64> =
-            found.flat_map(|finding| finding.rows.iter().copied()).collect();
+        let marked: BTreeSet<u64> = self.findings_by_row().collect();
         let (first, rest): (Vec<&SheetRow>, Vec<&SheetRow>) =
             rows.partition(|row| marked.contains(&row.number));
         first.into_iter().chain(rest).take(ROWS_MAX).collect()

@@ -130,6 +130,9 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
         div .title {
             h1 { (title_of(&upload)) }
             span .chip { (pluralize(state.proposal.rows as u64, "row")) }
+            @if title_of(&upload) != upload.name() {
+                span .muted { "Its name is " code data-copy { (upload.name()) } ": commands and files use that." }
+            }
             @if is_known { a href=(page.links().batch(upload.name())) { "Videos of this batch" } }
         }
         @if saved { p .saved role="status" { (saved_message(&plan)) } }
