@@ -4,6 +4,7 @@
 
 use crate::ledger::{EventRow, JobEvent};
 use crate::session::account::target::is_rehearsal_host;
+use crate::session::operator::resolution::MARKED_NOT_SUBMITTED;
 
 /// Begins the message of a refusal.
 const REFUSAL_PREFIX: &str = "AI Studios refused it: ";
@@ -29,10 +30,27 @@ pub(crate) fn describe_history<'h>(
             || next.is_some_and(|event| event.event == "generating");
         match is(Some(event), JobEvent::Claimed) && is_draft {
             true => (event, "making the draft (free)"),
-            false => (event, describe_job_event(&event.event, base_url)),
+            false => {
+                let text = describe_detailed_event(&event.event, event.detail.as_deref(), base_url);
+                (event, text)
+            }
         }
     };
     events.iter().enumerate().map(describe).collect()
+}
+
+/// Returns an event with its message as its reader understands it: what the operator has stated is not
+/// what AI Studios shows.
+pub(crate) fn describe_detailed_event<'e>(
+    event: &'e str,
+    detail: Option<&str>,
+    base_url: &str,
+) -> &'e str {
+    let is_stated = detail.is_some_and(|detail| detail.starts_with(MARKED_NOT_SUBMITTED));
+    match event == JobEvent::ProvenAbsent.as_str() && is_stated {
+        true => "not accepted, as the operator states",
+        false => describe_job_event(event, base_url),
+    }
 }
 
 /// Returns an event of the ledger as its reader understands it. `base_url` is that of the batch: a
@@ -62,7 +80,7 @@ pub(crate) fn describe_job_event<'e>(event: &'e str, base_url: &str) -> &'e str 
         "looked" => "checked at AI Studios",
         "rechecked" => "an earlier request is checked first",
         "accepted" => "accepted by AI Studios (paid)",
-        "proven-not-made" => "never accepted (not paid)",
+        "proven-not-made" => "no trace of it at AI Studios (not paid)",
         "abandoned" => "given up by the operator (may be paid for)",
         "polled" => "progress checked",
         "reassigned" => "the project turned out to be another one",
@@ -111,5 +129,15 @@ mod tests {
         assert_eq!(describe_job_event("accepted", ""), "accepted by AI Studios (paid)");
         assert_eq!(describe_job_event("accepted", REHEARSAL_HOST), "accepted (a rehearsal: free)");
         assert_eq!(describe_job_event("of a later version", ""), "of a later version");
+        let absent = JobEvent::ProvenAbsent.as_str();
+        for (detail, text) in [
+            ("no trace of it after the quiet wait", "no trace of it at AI Studios (not paid)"),
+            (
+                "marked as not submitted by the operator: I looked",
+                "not accepted, as the operator states",
+            ),
+        ] {
+            assert_eq!(describe_detailed_event(absent, Some(detail), ""), text);
+        }
     }
 }

@@ -153,6 +153,15 @@ pub(crate) fn field_message(error: Option<&FieldError>, field: &str) -> Markup {
     }
 }
 
+/// Returns why all videos of a rehearsal look alike.
+pub(crate) fn placeholder_notice(is_rehearsal: bool) -> Markup {
+    html! {
+        @if is_rehearsal {
+            p .remark { "Rehearsal: the videos are placeholders of the virtual AI Studios, not your content." }
+        }
+    }
+}
+
 /// Returns commands as they are, or behind a summary where the console does the same.
 pub(crate) fn commands(is_closed: bool, content: &Markup) -> Markup {
     html! {

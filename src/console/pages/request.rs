@@ -8,7 +8,11 @@ use crate::console::page_request::PageRequest;
 use crate::console::pages::action::{action_address, action_title};
 use crate::console::pages::new_batch::find_reach;
 use crate::console::pages::page_parts::{number, time, with_code};
-use crate::ledger::{ConsoleRole, OperatorAction, OperatorRequest, RequestOutcome};
+use crate::console::pages::row_cells::{named_cells, title_among};
+use crate::console::pages::uncertain_rows::NextUncertain;
+use crate::ledger::{
+    ConsoleRole, OperatorAction, OperatorRequest, RequestOutcome, RequestedAction, StoredBatch,
+};
 use crate::session::operator::operator_batch::find_live_holder;
 use crate::session::reports::request_json::request_json;
 use crate::session::upload::BatchReach;
@@ -27,14 +31,21 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let links = page.links();
     let is_live = find_live_holder(&page.state.ledger, &batch).await.is_some();
     let reach = find_reach(&page, &batch).await?;
+    let decided = DecidedVideo::read(&page, &batch, &request).await?;
     let main = html! {
         nav .trail aria-label="Breadcrumb" {
             a href=(links.to("/")) { "Batches" } " / "
             a href=(links.batch(&batch.name)) { (batch.name) } " / "
             a href=(links.to("/audit")) { "Audit" }
         }
-        div .title { h1 { (action_title(request.action)) } }
-        div id="request" data-live { (request_section(&page, &request, (!is_live).then_some(&reach))) }
+        div .title {
+            h1 { (action_title(request.action)) }
+            @if let Some(decided) = &decided { (video_name(&page, &batch.name, decided)) }
+        }
+        div id="request" data-live {
+            (request_section(&page, &request, (!is_live).then_some(&reach)))
+            @if let Some(decided) = &decided { (next_decision(&page, &batch.name, decided)) }
+        }
     };
     let title = format!("{} · {}", action_title(request.action), batch.name);
     let is_open = request.outcome.is_none();
@@ -42,6 +53,67 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
         ConsolePage { title, section: "Audit", is_live: is_open, main },
         request_json(&request),
     )
+}
+
+/// The video of a decision, and the next one that waits for a decision.
+struct DecidedVideo {
+    key: String,
+    title: Option<String>,
+    /// Whether the decision was carried out.
+    is_done: bool,
+    next: Option<NextUncertain>,
+}
+
+impl DecidedVideo {
+    /// Reads the video of a request; `None` if the request decides about none.
+    async fn read(
+        page: &PageRequest,
+        batch: &StoredBatch,
+        request: &OperatorRequest,
+    ) -> Result<Option<Self>, PageError> {
+        let ledger = &page.state.ledger;
+        let Some(RequestedAction::Resolve(resolution)) = request.requested_action() else {
+            return Ok(None);
+        };
+        let key = resolution.key;
+        let history = ledger.job_history(batch.id, &key).await?;
+        let title = history.as_ref().and_then(|history| {
+            title_among(&named_cells(&history.headings, &history.job.cells), &key)
+        });
+        let position = history.map_or(-1, |history| history.job.position);
+        let next = NextUncertain::after(ledger, batch.id, position).await?;
+        let is_done = request.outcome == Some(RequestOutcome::Done);
+        Ok(Some(Self { key, title, is_done, next }))
+    }
+}
+
+fn video_name(page: &PageRequest, batch: &str, decided: &DecidedVideo) -> Markup {
+    html! {
+        a .key href=(page.links().row(batch, &decided.key)) { (decided.key) }
+        @if let Some(title) = &decided.title { span .muted { (title) } }
+    }
+}
+
+/// Returns the way to the next decision, for those who may take it.
+fn next_decision(page: &PageRequest, batch: &str, decided: &DecidedVideo) -> Markup {
+    if !decided.is_done || !page.requester.has_role(ConsoleRole::Operator) {
+        return html! {};
+    }
+    html! {
+        @match &decided.next {
+            None => p .muted { "No other video of this batch waits for a decision." },
+            Some(next) => p .actions {
+                a .button.primary href=(page.links().resolve(batch, &next.key)) { "Next: decide about " (next.key) }
+                span .muted {
+                    @match next.others {
+                        0 => "the last one that waits for a decision",
+                        1 => "1 more waits for a decision",
+                        others => { (number(others)) " more wait for a decision" }
+                    }
+                }
+            },
+        }
+    }
 }
 
 /// Returns what came of a request; `reach` is set if no run is live.

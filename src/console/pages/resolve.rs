@@ -15,7 +15,8 @@ use crate::console::layout::ConsolePage;
 use crate::console::page_error::{PageError, PageResult};
 use crate::console::page_request::PageRequest;
 use crate::console::pages::action::{SentForm, new_token, submit_action};
-use crate::console::pages::page_parts::{time, with_code};
+use crate::console::pages::page_parts::{FieldError, field_message, time, with_code};
+use crate::console::pages::row_cells::{named_cells, title_among};
 use crate::ledger::{CallbackReport, DueJob, JobHistory, StoredBatch, SubmissionRow};
 use crate::session::account::target::{RehearsalOptions, RunTarget};
 use crate::session::error::CommandError;
@@ -24,7 +25,7 @@ use crate::session::locked_batch;
 use crate::session::operator::operator_batch::find_live_holder;
 use crate::session::operator::resolution::{
     DecidedResolution, FirstCheck, ResolveChoice, ResolveInput, UncertainJob, check_first,
-    decide_resolution, quiet_wait_end,
+    check_reason, decide_resolution, quiet_wait_end,
 };
 use crate::text::{format_credits, pluralize};
 
@@ -71,6 +72,11 @@ impl UncertainView {
         self.due.paid_at.map(Timestamp::as_millisecond)
     }
 
+    /// Returns what the row calls its video.
+    fn title(&self) -> Option<String> {
+        title_among(&named_cells(&self.history.headings, &self.history.job.cells), &self.key)
+    }
+
     /// Returns the cost of rendering it again.
     fn price(&self) -> String {
         let minutes = (self.due.spoken_ms.max(1) + 59_999) / 60_000;
@@ -80,11 +86,47 @@ impl UncertainView {
 
 pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let view = UncertainView::read(&page).await?;
-    render(&page, &view, None)
+    let content = content(&page, &view, &SentEntries::default())?;
+    page.render(content.page, content.document)
 }
 
-/// Returns the page; `checked` is what a check has shown just now.
-fn render(page: &PageRequest, view: &UncertainView, checked: Option<&str>) -> PageResult {
+/// What was sent with the form, if anything, and what came of it.
+#[derive(Default)]
+struct SentEntries<'e> {
+    /// What a check has shown just now.
+    checked: Option<&'e str>,
+    choice: &'e str,
+    project: &'e str,
+    because: &'e str,
+    error: Option<FieldError>,
+}
+
+impl<'e> SentEntries<'e> {
+    fn from_form(form: &'e FormFields) -> Self {
+        let text = |name| form.get(name).unwrap_or_default();
+        Self {
+            choice: text("choice"),
+            project: text("project"),
+            because: text(REASON_FIELD),
+            ..Self::default()
+        }
+    }
+}
+
+const REASON_FIELD: &str = "because";
+
+/// The page with its JSON.
+struct ResolveContent {
+    page: ConsolePage,
+    document: serde_json::Value,
+}
+
+fn content(
+    page: &PageRequest,
+    view: &UncertainView,
+    sent: &SentEntries<'_>,
+) -> Result<ResolveContent, PageError> {
+    let checked = sent.checked;
     let token = new_token()?;
     let document = json!({
         "key": view.key,
@@ -104,18 +146,20 @@ fn render(page: &PageRequest, view: &UncertainView, checked: Option<&str>) -> Pa
         }
         div .title {
             h1 { "Was " (view.key) @if page.is_rehearsal() { " accepted?" } @else { " paid for?" } }
+            @if let Some(title) = view.title() { span .muted { (title) } }
             @if page.is_rehearsal() { span .chip.finished { "rehearsal, nothing is paid" } }
         }
         @if let Some(checked) = checked {
             p .remark role="status" { "Checked just now: " (with_code(checked)) ". Nothing was decided: the video may still exist." }
         }
         div .columns.wide-first {
-            div { (choices(page, view, &token)) }
+            div { (choices(page, view, ChoiceForm { token: &token, sent })) }
             div .first { (evidence(page, view)) }
         }
     };
     let title = format!("Decide about {} · {}", view.key, view.batch.name);
-    page.render(ConsolePage { title, section: "Batches", is_live: false, main }, document)
+    let page = ConsolePage { title, section: "Batches", is_live: false, main };
+    Ok(ResolveContent { page, document })
 }
 
 /// Returns what is known, in plain words.
@@ -130,7 +174,11 @@ fn evidence(page: &PageRequest, view: &UncertainView) -> Markup {
             dl .facts {
                 @if let Some(at) = view.due.paid_at { dt { "sent" } dd { (time(at)) } }
                 @if let Some(submission) = view.submission() {
-                    dt { "checked" } dd { (pluralize(submission.looks.unsigned_abs(), "time")) }
+                    dt { "checked" }
+                    dd { @match submission.looks.unsigned_abs() {
+                        0 => "not checked yet",
+                        times => (pluralize(times, "time")),
+                    } }
                 }
                 @if let Some(message) = message { dt { "last answer" } dd { (message) } }
                 dt { "callback" }
@@ -165,11 +213,20 @@ fn guide(view: &UncertainView) -> Markup {
     }
 }
 
-fn choices(page: &PageRequest, view: &UncertainView, token: &str) -> Markup {
+/// The form with what was entered in it.
+#[derive(Clone, Copy)]
+struct ChoiceForm<'f> {
+    token: &'f str,
+    sent: &'f SentEntries<'f>,
+}
+
+fn choices(page: &PageRequest, view: &UncertainView, form: ChoiceForm<'_>) -> Markup {
+    let ChoiceForm { token, sent } = form;
     // A draft whose export was lost is no video yet; with a callback, it is being rendered.
     let project = view.due.project_id.as_deref().filter(|_| view.callback.is_some());
-    let because =
-        "How you know (kept in the history; needed for “not there” if the check proves nothing)";
+    let project = if sent.project.is_empty() { project.unwrap_or_default() } else { sent.project };
+    let because = "How you know, in a few words (kept in the history; needed for “not there” if the \
+                   check proves nothing)";
     html! {
         form .card.stacked.choices method="post" action=(page.links().resolve(&view.batch.name, &view.key)) {
             input type="hidden" name="token" value=(token);
@@ -177,34 +234,39 @@ fn choices(page: &PageRequest, view: &UncertainView, token: &str) -> Markup {
             fieldset {
                 legend { "What does your account show?" }
                 label .choice {
-                    input type="radio" name="choice" value="adopt" required;
+                    input type="radio" name="choice" value="adopt" required checked[sent.choice == "adopt"];
                     span { b { "The project is there" } span .chip.finished { "free" }
                         span .muted { "The video is followed and downloaded. Nothing is paid again." } }
                 }
                 label .sub { "Id of the project"
-                    input name="project" value=(project.unwrap_or_default()) autocomplete="off" spellcheck="false"; }
-                (absent_choice(page, view))
+                    input name="project" value=(project) autocomplete="off" spellcheck="false"; }
+                (absent_choice(page, view, sent))
                 label .choice {
-                    input type="radio" name="choice" value="abandon";
+                    input type="radio" name="choice" value="abandon" checked[sent.choice == "abandon"];
                     span { b { "I cannot tell, and give it up" } span .chip { "no new cost" }
                         span .muted { "The row fails and is not submitted again by itself. "
                             @if page.is_rehearsal() { "In a real run, it may have been paid for." }
                             @else { "It may have been paid for." } } }
                 }
             }
-            label { (because) input name="because" maxlength="500" autocomplete="off"; }
+            (field_message(sent.error.as_ref(), REASON_FIELD))
+            label { (because)
+                input name=(REASON_FIELD) maxlength="500" autocomplete="off" value=(sent.because)
+                    placeholder="searched the account for its tag, found no project";
+            }
             div .row {
                 button .primary type="submit" { "Check AI Studios and decide" }
                 button type="submit" name="only" value="check" formnovalidate { "Only check now (free)" }
                 a href=(page.links().row(&view.batch.name, &view.key)) { "Back, without a change" }
             }
-            p .muted { "AI Studios is checked once more first. If it shows the video, that counts, whatever you chose." }
+            p .muted { "Both buttons check AI Studios first. If the video is found, it is taken over, free of \
+                charge, whatever you chose. If it is not, only the first button changes anything." }
         }
     }
 }
 
 /// Returns the choice that pays for the video again, which is closed while the first request may arrive.
-fn absent_choice(page: &PageRequest, view: &UncertainView) -> Markup {
+fn absent_choice(page: &PageRequest, view: &UncertainView, sent: &SentEntries<'_>) -> Markup {
     let effect = match page.is_rehearsal() {
         true => {
             "The video is rehearsed again. In a real run it is paid for, and twice if the first request \
@@ -217,7 +279,8 @@ fn absent_choice(page: &PageRequest, view: &UncertainView) -> Markup {
     };
     html! {
         label .choice .closed[view.quiet_until.is_some()] {
-            input type="radio" name="choice" value="not-submitted" disabled[view.quiet_until.is_some()];
+            input type="radio" name="choice" value="not-submitted" disabled[view.quiet_until.is_some()]
+                checked[sent.choice == "not-submitted"];
             span { b { "It is certainly not there" }
                 @if page.is_rehearsal() { span .chip.waiting { "free in a rehearsal only" } }
                 @else { span .chip.waiting { "about " (view.price()) } }
@@ -246,13 +309,35 @@ pub(in crate::console) async fn apply(mut page: PageRequest) -> PageResult {
     let decided = match form.get("only") {
         Some(_) => match check(&page, &view).await? {
             FirstCheck::Accepted(decided) => decided,
-            FirstCheck::Open(open) => return render(&page, &view, Some(&open.message)),
+            FirstCheck::Open(open) => {
+                let sent =
+                    SentEntries { checked: Some(&open.message), ..SentEntries::from_form(&form) };
+                let content = content(&page, &view, &sent)?;
+                return page.render(content.page, content.document);
+            }
         },
-        None => decide(&page, &view, &form).await?,
+        None => {
+            if let Err(message) = check_reason(form.get(REASON_FIELD).unwrap_or_default()) {
+                return refuse_reason(&page, &view, &form, message);
+            }
+            decide(&page, &view, &form).await?
+        }
     };
     let sent = SentForm { form: &form, shown: decided.shown };
     let request = submit_action(&page, &view.batch, decided.action, sent).await?;
     page.redirect(&page.links().request(&view.batch.name, request.id))
+}
+
+/// Shows the form again with what was entered.
+fn refuse_reason(
+    page: &PageRequest,
+    view: &UncertainView,
+    form: &FormFields,
+    message: String,
+) -> PageResult {
+    let error = FieldError { field: REASON_FIELD, message: message.clone() };
+    let sent = SentEntries { error: Some(error), ..SentEntries::from_form(form) };
+    page.render_refused(content(page, view, &sent)?.page, &message)
 }
 
 fn parse_choice(form: &FormFields) -> Result<ResolveChoice, PageError> {
@@ -283,7 +368,7 @@ async fn decide(
 ) -> Result<DecidedResolution, PageError> {
     let choice = parse_choice(form)?;
     let (batch, target) = load_target(page, view).await?;
-    let because = form.get("because").unwrap_or_default();
+    let because = form.get(REASON_FIELD).unwrap_or_default();
     let input = ResolveInput { job: uncertain_job(page, view), choice, because };
     let decided = decide_resolution(input, &batch, &target).await;
     target.close().await;

@@ -4,6 +4,8 @@
 //! operator's statement. Nothing is changed here: the result is a request, bound to the paid request
 //! that the evidence is about.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::aistudios::{CallError, ProjectDetails, StudioApi};
@@ -41,6 +43,12 @@ pub(crate) struct UncertainJob<'r> {
     pub(crate) clock: &'r Clock,
     pub(crate) key: &'r str,
 }
+
+/// The beginning of the message of a job that the operator has marked as not submitted.
+pub(crate) const MARKED_NOT_SUBMITTED: &str = "marked as not submitted by the operator";
+/// Letters and digits that a reason needs, and how many of them have to be different.
+const REASON_LETTERS_MIN: usize = 6;
+const REASON_DIFFERENT_MIN: usize = 4;
 
 /// What the operator states about a job, and why.
 pub(crate) struct ResolveInput<'r> {
@@ -116,15 +124,47 @@ pub(crate) fn quiet_wait_end(due: &DueJob, batch: &Batch) -> Option<Timestamp> {
     due.paid_at.and_then(|sent| sent.checked_add(batch.limits.settle_after).ok())
 }
 
+/// Checks a reason, which is all that the history keeps of a decision without proof. No reason is
+/// right here: whether one is needed depends on the evidence.
+///
+/// # Errors
+/// The reason says nothing, such as `x`.
+pub(crate) fn check_reason(because: &str) -> Result<(), String> {
+    let is_letter = |letter: &char| letter.is_alphanumeric();
+    let letters: Vec<char> = because.chars().filter(is_letter).collect();
+    let different: BTreeSet<char> = letters.iter().copied().collect();
+    let words = because.split(|letter: char| !letter.is_alphanumeric());
+    let words = words.filter(|word| !word.is_empty()).count();
+    // Chinese, Japanese and Thai have no spaces, and say more with fewer letters.
+    let is_dense = letters.iter().any(|letter| letter.len_utf8() > 2);
+    let is_enough = match is_dense {
+        true => different.len() >= REASON_DIFFERENT_MIN,
+        false => {
+            words > 1
+                && letters.len() >= REASON_LETTERS_MIN
+                && different.len() >= REASON_DIFFERENT_MIN
+        }
+    };
+    if because.trim().is_empty() || is_enough {
+        return Ok(());
+    }
+    Err(format!(
+        "the reason `{because}` does not say how you know: write a few words, such as “searched the \
+         account for its tag, found no project”"
+    ))
+}
+
 /// Checks AI Studios, and combines what it shows with the operator's choice.
 ///
 /// # Errors
-/// The choice contradicts the evidence or needs a reason, or the job is not uncertain.
+/// The choice contradicts the evidence, the reason is missing or says nothing, or the job is not
+/// uncertain.
 pub(crate) async fn decide_resolution(
     input: ResolveInput<'_>,
     batch: &Batch,
     target: &RunTarget,
 ) -> Result<DecidedResolution, CommandError> {
+    check_reason(input.because).map_err(CommandError::usage)?;
     let UncertainJob { ledger, clock, .. } = input.job;
     let due = uncertain_job(input.job).await?;
     let callback = ledger.callback_report(due.submission).await?;
@@ -321,7 +361,7 @@ fn decide(
     evidence: &SubmissionEvidence,
     callback: Option<&CallbackReport>,
 ) -> Result<JobResolution, String> {
-    let has_reason = !input.because.is_empty();
+    let has_reason = !input.because.trim().is_empty();
     let because = if has_reason { format!(": {}", input.because) } else { String::new() };
     let key = input.job.key.to_owned();
     if let Some(resolution) = accepted_resolution(&key, evidence) {
@@ -345,10 +385,7 @@ fn decide(
         }
         ResolveChoice::NotSubmitted => {
             let unproven = unproven_absence(evidence, has_reason)?;
-            (
-                UncertainDecision::NotSubmitted,
-                format!("marked as not submitted by the operator{because}{unproven}"),
-            )
+            (UncertainDecision::NotSubmitted, format!("{MARKED_NOT_SUBMITTED}{because}{unproven}"))
         }
     };
     Ok(JobResolution { key, decision, message })
@@ -364,5 +401,32 @@ fn unproven_absence(evidence: &SubmissionEvidence, has_reason: bool) -> Result<S
              account, add --because \"…\""
         )),
         SubmissionEvidence::Accepted { .. } => Err("the request was accepted".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_says_something_in_any_language_or_is_left_out() {
+        for (because, is_taken) in [
+            ("", true),
+            ("not there", true),
+            ("no video", true),
+            ("see ticket 4711", true),
+            ("nicht im Konto", true),
+            ("アカウントにない", true),
+            ("계정에 없음", true),
+            ("x", false),
+            (".", false),
+            ("ok", false),
+            ("asdfasdf", false),
+            ("xxxx xxxx", false),
+            ("x y z", false),
+            ("不不不", false),
+        ] {
+            assert_eq!(check_reason(because).is_ok(), is_taken, "{because}");
+        }
     }
 }

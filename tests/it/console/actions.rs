@@ -90,7 +90,8 @@ async fn a_draft_is_not_adopted_and_nothing_is_absent_before_the_quiet_wait_is_o
     let key = rows["rows"][0]["key"].as_str().unwrap().to_owned();
     let path = format!("/batches/promo/rows/{key}/resolve");
     let page = console.get(&path).await.text();
-    for words in ["Can be answered after <time", "Only check now (free)"] {
+    let promised = "If the video is found, it is taken over, free of charge";
+    for words in ["Can be answered after <time", "Only check now (free)", promised] {
         assert!(page.contains(words), "{words}: {page}");
     }
     let shown = console.get_json(&path).await;
@@ -99,7 +100,7 @@ async fn a_draft_is_not_adopted_and_nothing_is_absent_before_the_quiet_wait_is_o
     let form = format!("token={}&paid_at={}", shown["token"].as_str().unwrap(), shown["paid_at"]);
     for (choice, words) in [
         (format!("choice=adopt&project={draft}"), "is only a draft"),
-        ("choice=not-submitted&because=x".to_owned(), "may still arrive"),
+        ("choice=not-submitted&because=not+there".to_owned(), "may still arrive"),
     ] {
         let refused = console.post(&path, &format!("{form}&{choice}")).await;
         assert_eq!(refused.status, StatusCode::CONFLICT, "{choice}");
@@ -132,9 +133,67 @@ async fn a_check_alone_decides_what_ai_studios_shows() {
     let checked = console.post(&path, &format!("{form}&only=check")).await;
     assert_eq!(checked.status, StatusCode::SEE_OTHER, "{}", checked.text());
     assert_eq!(audit_trail(&console).await, ["resolve done 1"]);
+    let page = console.get(checked.header("location")).await.text();
+    let none = "No other video of this batch waits for a decision";
+    assert!(page.contains(&format!(">{key}</a>")) && page.contains(none), "{page}");
     console.stop();
     assert_eq!(cli.run(&["run", "b.toml"]).code, Some(0));
     assert_eq!(cli.assert_guarantees(2), ["done"; 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_names_the_uncertain_videos_and_a_decision_leads_to_the_next() {
+    let cli = TestCli::with_settings(5, "", |settings| {
+        settings.faults.add("lost-answer=export:4").unwrap();
+    })
+    .await;
+    cli.write_batch("", &LIMITS.replace("settle_after = '1s'", "settle_after = '1h'"));
+    assert_eq!(cli.run(&["run", "b.toml", "--no-wait"]).code, Some(6));
+    save_credentials(&cli);
+    let console = TestConsole::open(&cli, &[]).await;
+    let rows = console.get_json("/batches/promo/rows?state=uncertain").await;
+    let keys: Vec<&str> =
+        rows["rows"].as_array().unwrap().iter().map(|row| row["key"].as_str().unwrap()).collect();
+    assert_eq!(keys.len(), 4, "{rows}");
+    let link = |key: &str| format!("href=\"/batches/promo/rows/{key}/resolve\"");
+    let page = console.get("/batches/promo/rows?state=uncertain").await.text();
+    for key in &keys {
+        assert!(page.contains(&link(key)), "{key}: {page}");
+    }
+    let page = console.get("/batches/promo").await.text();
+    assert!(page.contains("Check 4 uncertain videos again, free…"), "{page}");
+    let page = console.get("/new/promo").await.text();
+    for words in [
+        "4 uncertain videos wait for your decision",
+        "Approve and check 4 uncertain videos again: nothing more is paid",
+        &link(keys[0]),
+        ">1 more</a>",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    // From the second one on, the next one follows in the order of the sheet; behind the last, the first.
+    for (decided, next, others) in [
+        (keys[1], keys[2], "2 more wait for a decision"),
+        (keys[3], keys[0], "1 more waits for a decision"),
+        (keys[0], keys[2], "the last one that waits for a decision"),
+    ] {
+        let path = format!("/batches/promo/rows/{decided}/resolve");
+        let page = console.get(&path).await.text();
+        assert!(page.contains("not checked yet") && !page.contains("0 times"), "{page}");
+        let shown = console.get_json(&path).await;
+        let token = shown["token"].as_str().unwrap();
+        let form = format!("token={token}&paid_at={}&only=check", shown["paid_at"]);
+        let checked = console.post(&path, &form).await;
+        let page = console.get(checked.header("location")).await.text();
+        for words in [
+            &format!("Next: decide about {next}</a><span class=\"muted\">{others}"),
+            &link(next),
+            decided,
+        ] {
+            assert!(page.contains(words), "{words}: {page}");
+        }
+    }
+    console.stop();
 }
 
 /// The console has no credentials in its environment.
@@ -179,11 +238,28 @@ async fn an_uncertain_row_is_decided_with_its_evidence() {
     ] {
         assert_eq!(console.post(&path, &wrong).await.status, status, "{wrong}");
     }
+    // A reason that says nothing is refused before AI Studios is asked, and the entries stay.
+    let refused = console.post(&path, &format!("{form}&choice=not-submitted&because=x")).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    for words in ["does not say how you know", "value=\"not-submitted\" checked"] {
+        assert!(refused.text().contains(words), "{words}: {}", refused.text());
+    }
+    let command = ["resolve", "promo", &key, "--not-submitted", "--because", "x"];
+    let refused = cli.run(&command);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("does not say how you know"), "{refused:?}");
+    assert_eq!(audit_trail(&console).await, [""; 0]);
     let decided = format!("{form}&choice=not-submitted&because=not+in+the+account");
     let answer = console.post(&path, &decided).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
     assert_eq!(audit_trail(&console).await, ["resolve done 1"]);
     assert_eq!(console.get(&path).await.status, StatusCode::CONFLICT, "it is decided");
+    let page = console.get(&format!("/batches/promo/rows/{key}")).await.text();
+    for words in ["Operator console: not accepted; submitted again", "not in the account"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let shown = cli.run(&["show", "promo", &key]).stdout;
+    assert!(shown.contains("not accepted, as the operator states"), "{shown}");
     console.stop();
     assert_eq!(cli.run(&["run", "b.toml"]).code, Some(0));
     assert_eq!(cli.assert_guarantees(2), ["done"; 2]);

@@ -24,7 +24,7 @@ use crate::console::pages::page_parts::{
 use crate::ledger::{BatchRow, ConsoleRole, JobState, RecentEvent, RenderingJob, StoredBatch};
 use crate::session::batch_headline::{BatchHeadline, HeadlineMark};
 use crate::session::batch_status::{BatchStatus, RunStatus};
-use crate::session::job_event_text::describe_job_event;
+use crate::session::job_event_text::describe_detailed_event;
 use crate::session::reports::status_json::{run_json, status_json};
 use crate::text::time_format::format_elapsed;
 use crate::text::{format_duration, pluralize};
@@ -260,7 +260,7 @@ fn activity_section(
                 @for event in events {
                     li {
                         a .key href=(links.row(&batch.name, &event.key)) { (event.key) }
-                        span { (describe_job_event(&event.event, &batch.base_url)) }
+                        span { (describe_detailed_event(&event.event, event.detail.as_deref(), &batch.base_url)) }
                         span .muted { (time_ago(event.at, now)) }
                     }
                 }

@@ -53,15 +53,14 @@ impl<'n> NextAction<'n> {
         commands(has_button, content)
     }
 
-    /// Returns the videos that another run continues.
-    fn count_remaining(&self) -> u64 {
-        self.status.count_open() + self.status.count_in_state(JobState::Uncertain)
+    fn count_uncertain(&self) -> u64 {
+        self.status.count_in_state(JobState::Uncertain)
     }
 
     /// Returns whether another run has something to do now.
     fn is_continuable(&self) -> bool {
         let is_idle = self.status.live_holder.is_none() && !self.status.batch.paused;
-        is_idle && self.count_remaining() > 0
+        is_idle && self.status.count_open() + self.count_uncertain() > 0
     }
 
     /// Returns the label of the button that leads to the approval of another run.
@@ -69,8 +68,11 @@ impl<'n> NextAction<'n> {
         if !self.is_in_console() || !self.is_continuable() {
             return None;
         }
-        let remaining = self.count_remaining();
-        let videos = pluralize(remaining, "video");
+        if self.status.count_open() == 0 {
+            let uncertain = pluralize(self.count_uncertain(), "uncertain video");
+            return Some(format!("Check {uncertain} again, free…"));
+        }
+        let videos = pluralize(self.status.count_open(), "video");
         let spending = self.status.spending;
         let waiting = self.status.count_waiting() as f64;
         Some(match (self.page.is_rehearsal(), spending.requests > 0) {
@@ -82,6 +84,19 @@ impl<'n> NextAction<'n> {
             }
             (false, false) => format!("Continue {videos}…"),
         })
+    }
+
+    /// Returns what another run does not continue: it only checks uncertain videos.
+    fn uncertain_remark(&self) -> Markup {
+        let uncertain = self.count_uncertain();
+        html! {
+            @if uncertain > 0 && self.status.count_open() > 0 {
+                span .muted {
+                    (pluralize(uncertain, "uncertain video"))
+                    @if uncertain == 1 { " waits" } @else { " wait" } " for your decision"
+                }
+            }
+        }
     }
 
     /// Returns the buttons.
@@ -96,6 +111,7 @@ impl<'n> NextAction<'n> {
         html! {
             @if let Some(label) = &continued {
                 a .button.primary href=(links.to(&format!("/new/{batch}"))) { (label) }
+                (self.uncertain_remark())
             }
             @if can_review && !is_live {
                 a .button .primary[continued.is_none()] href=(review) { "Review " (pluralize(counts.waiting, "video")) }

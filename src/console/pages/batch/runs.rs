@@ -40,7 +40,7 @@ fn run_item(page: &PageRequest, entry: &RunWithBatch, status: RunStatus) -> Mark
                 span .muted { (number(run.submitted.unsigned_abs())) @if page.is_rehearsal() { " rehearsed" } @else { " paid" } }
                 @match &stop {
                     Some(stop) => (stop_chip(stop)),
-                    None => span .chip.live[status == RunStatus::Live] { (status.as_str()) },
+                    None => span .chip.live[status == RunStatus::Live] { (status_text(status)) },
                 }
             }
             @if let Some(stop) = &stop { p .muted { (with_code(&stop.message)) } }
@@ -52,6 +52,14 @@ fn run_item(page: &PageRequest, entry: &RunWithBatch, status: RunStatus) -> Mark
                 }
             }
         }
+    }
+}
+
+/// Returns the status of a run without a recorded end. "live" would also mean that it is no rehearsal.
+fn status_text(status: RunStatus) -> &'static str {
+    match status {
+        RunStatus::Live => "running",
+        RunStatus::Ended(_) | RunStatus::Died => status.as_str(),
     }
 }
 

@@ -6,6 +6,7 @@ use super::started;
 use crate::console::page_error::PageError;
 use crate::console::page_request::PageRequest;
 use crate::console::pages::page_parts::with_code;
+use crate::console::pages::uncertain_rows::UncertainRows;
 use crate::ledger::JobState;
 use crate::session::operator::operator_batch::find_live_holder;
 use crate::session::upload::{ConsoleBatch, PlanOffer, StartProgress, UploadPlan};
@@ -25,10 +26,12 @@ pub(super) struct PlanView<'v> {
 }
 
 /// What the ledger has of the batch beside the plan.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct BatchWork {
     /// Videos that were submitted and are not finished: another run continues them.
     in_progress: u64,
+    /// Videos that another run checks, and submits only once it is known that they were not accepted.
+    uncertain: UncertainRows,
     is_live: bool,
     is_paused: bool,
 }
@@ -40,17 +43,22 @@ impl BatchWork {
             return Ok(Self::default());
         };
         let counts = ledger.state_counts(row.id).await?;
-        let submitted =
-            [JobState::Submitting, JobState::Rendering, JobState::Fetching, JobState::Uncertain];
+        let submitted = [JobState::Submitting, JobState::Rendering, JobState::Fetching];
         let in_progress = submitted.iter().filter_map(|state| counts.get(state)).sum();
         let stored = ledger.batch(name).await?;
         let is_live = find_live_holder(ledger, &stored).await.is_some();
-        Ok(Self { in_progress, is_live, is_paused: row.paused })
+        let uncertain = UncertainRows::read(ledger, row.id).await?;
+        Ok(Self { in_progress, uncertain, is_live, is_paused: row.paused })
     }
 
     /// Returns the videos that an approval continues although nothing new is rendered.
-    fn count_continued(self) -> u64 {
+    fn count_continued(&self) -> u64 {
         if self.is_live { 0 } else { self.in_progress }
+    }
+
+    /// Returns whether an approval without a new video has something to do.
+    fn has_open(&self) -> bool {
+        !self.is_live && self.in_progress + self.uncertain.count > 0
     }
 }
 
@@ -63,7 +71,8 @@ pub(super) fn section(page: &PageRequest, upload: &ConsoleBatch, view: PlanView<
                 Some(offer) => {
                     p .lead { (lead(offer)) }
                     (listing(page, offer))
-                    (price(page, offer, view.batch))
+                    (price(page, offer, &view.batch))
+                    (uncertain_remark(page, upload, &view.batch.uncertain))
                     (approval(page, upload, &view, offer))
                 }
             }
@@ -120,7 +129,7 @@ fn listing(page: &PageRequest, offer: &PlanOffer) -> Markup {
     }
 }
 
-fn price(page: &PageRequest, offer: &PlanOffer, work: BatchWork) -> Markup {
+fn price(page: &PageRequest, offer: &PlanOffer, work: &BatchWork) -> Markup {
     let continued = work.count_continued();
     let estimate = &offer.estimate;
     let again = offer.review.paid_again;
@@ -142,6 +151,21 @@ fn price(page: &PageRequest, offer: &PlanOffer, work: BatchWork) -> Markup {
     }
 }
 
+/// Names the videos that an approval does not continue.
+fn uncertain_remark(page: &PageRequest, batch: &ConsoleBatch, rows: &UncertainRows) -> Markup {
+    html! {
+        @if rows.count > 0 {
+            p .remark {
+                (pluralize(rows.count, "uncertain video"))
+                @if rows.count == 1 { " waits for your decision: " } @else { " wait for your decision: " }
+                (rows.named(page, batch.name()))
+                ". A run only checks " @if rows.count == 1 { "it" } @else { "them" }
+                " again, free of charge, until it is known whether the request was accepted."
+            }
+        }
+    }
+}
+
 fn approval(
     page: &PageRequest,
     upload: &ConsoleBatch,
@@ -151,7 +175,7 @@ fn approval(
     if view.progress.is_waiting() {
         return started::waiting(page, upload, view.progress);
     }
-    let has_work = offer.estimate.videos > 0 || view.batch.count_continued() > 0;
+    let has_work = offer.estimate.videos > 0 || view.batch.has_open();
     html! {
         @if let StartProgress::Ended { outcome, message } = view.progress {
             p .stop { "The last approval rendered nothing: " (outcome.as_str()) ", " (with_code(message)) "." }
@@ -202,10 +226,16 @@ fn approval_form(
 fn approval_label(page: &PageRequest, view: &PlanView<'_>, offer: &PlanOffer) -> String {
     let videos = pluralize(offer.estimate.videos, "video");
     match (offer.estimate.videos, page.is_rehearsal()) {
-        (0, _) => {
-            let continued = pluralize(view.batch.count_continued(), "video");
-            format!("Approve and continue {continued}: nothing more is paid")
-        }
+        (0, _) => match view.batch.count_continued() {
+            0 => {
+                let uncertain = pluralize(view.batch.uncertain.count, "uncertain video");
+                format!("Approve and check {uncertain} again: nothing more is paid")
+            }
+            continued => {
+                let continued = pluralize(continued, "video");
+                format!("Approve and continue {continued}: nothing more is paid")
+            }
+        },
         (_, true) => format!("Approve and rehearse {videos}: nothing is paid"),
         (_, false) => {
             let credits = format_credits(offer.estimate.credits);

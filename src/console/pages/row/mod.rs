@@ -12,8 +12,10 @@ use crate::console::page_request::PageRequest;
 use crate::console::pages::action::action_address;
 use crate::console::pages::new_batch::{find_reach, has_upload};
 use crate::console::pages::page_parts::{
-    command, commands as command_list, number, row_chip, sentence, time, video_length, with_code,
+    command, commands as command_list, placeholder_notice, row_chip, sentence, time, video_length,
+    with_code,
 };
+use crate::console::pages::row_cells::{named_cells, title_among};
 use crate::ledger::{
     ConsoleRole, JobHistory, JobState, RequestedAction, StoredBatch, TargetFilter, VersionRow,
 };
@@ -21,6 +23,7 @@ use crate::report::storyboard::draw_scenes;
 use crate::session::next_steps::{AttentionReason, CommandHints};
 use crate::session::reports::job_json::{JobTrail, job_json};
 use crate::session::upload::BatchReach;
+use crate::text::{format_credits, pluralize};
 
 pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
     let batch = page.batch().await?;
@@ -50,7 +53,7 @@ pub(in crate::console) async fn show(page: PageRequest) -> PageResult {
             div {
                 div id="status" data-live { (view.status(&commands)) }
                 div id="verdicts" data-live { (history::trail(&trail)) }
-                div id="history" data-live { (history::section(&history, &batch.base_url)) }
+                div id="history" data-live { (history::section(&history, &trail, &batch.base_url)) }
                 div id="submissions" data-live { (history::submissions(&history, page.is_rehearsal())) }
             }
         }
@@ -90,11 +93,17 @@ impl RowView<'_> {
             }
             div .title {
                 h1 { (self.key) }
+                @if let Some(title) = self.title() { span .muted { (title) } }
                 @if self.page.requester.has_role(ConsoleRole::Operator) && has_upload(self.page, batch) {
                     a href={ (links.row(batch, self.key)) "/edit" } { "Edit" }
                 }
             }
         }
+    }
+
+    /// Returns what the row calls its video.
+    fn title(&self) -> Option<String> {
+        title_among(&named_cells(&self.history.headings, &self.history.job.cells), self.key)
     }
 
     /// Returns the player of the current version, and earlier ones beside it.
@@ -106,6 +115,7 @@ impl RowView<'_> {
             @if versions.is_empty() {
                 div .empty.video { p { "No video yet." } }
             } @else {
+                (placeholder_notice(self.page.is_rehearsal()))
                 div .versions { @for version in versions { (self.version_figure(version)) } }
             }
         }
@@ -208,13 +218,22 @@ impl RowView<'_> {
         html! {
             dl .facts {
                 dt { "version" } dd { (job.version) }
-                dt { @if self.page.is_rehearsal() { "rehearsed requests" } @else { "paid requests" } } dd { (number(job.attempts.unsigned_abs())) }
+                dt { "submitted" } dd { (self.submitted(job.attempts.unsigned_abs())) }
                 @if let Some(variant) = &job.variant { dt { "variant" } dd { (variant) } }
                 @if let Some(project) = &job.project_id { dt { "project" } dd { code data-copy { (project) } } }
-                @if let Some(credits) = job.credits { dt { @if self.page.is_rehearsal() { "would cost" } @else { "credits" } } dd { (credits) } }
+                @if let Some(credits) = job.credits { dt { @if self.page.is_rehearsal() { "would cost" } @else { "cost" } } dd { (format_credits(credits)) } }
                 @if let Some(at) = self.history.rendering_at { dt { "rendering since" } dd { (time(at)) } }
                 @if is_open && self.history.due_at > Timestamp::UNIX_EPOCH { dt { "next check" } dd { (time(self.history.due_at)) } }
             }
+        }
+    }
+
+    /// Returns how often the video was submitted, and what that means.
+    fn submitted(&self, times: u64) -> String {
+        match (times, self.page.is_rehearsal()) {
+            (0, _) => "not yet".to_owned(),
+            (_, true) => format!("{} in the rehearsal, free", pluralize(times, "time")),
+            (_, false) => pluralize(times, "paid request"),
         }
     }
 

@@ -8,9 +8,9 @@ use crate::console::pages::page_parts::{
 };
 use crate::console::pages::rows::row_query::{RowPlace, RowQuery, RowSort};
 use crate::console::pages::rows::row_search::FoundRows;
-use crate::ledger::{JobRow, JobState, RowStatus};
+use crate::ledger::{ConsoleRole, JobRow, JobState, RowStatus};
 use crate::session::batch_status::BatchStatus;
-use crate::text::{format_number, pluralize, truncate};
+use crate::text::{format_credit_number, pluralize, truncate};
 
 /// Characters of the cells and of the message of a row.
 const TEXT_CHARS_MAX: usize = 120;
@@ -225,6 +225,7 @@ impl RowsView<'_> {
                     @if let Some(progress) = row.progress.filter(|progress| is_rendering && *progress >= 0.5) {
                         span .muted { (format!(" {progress:.0} %")) }
                     }
+                    (self.decision(row))
                 }
                 td .cells { (self.cells_excerpt(row)) }
                 td .message {
@@ -232,7 +233,18 @@ impl RowsView<'_> {
                     (with_code(&truncate(row.message.as_deref().unwrap_or_default(), TEXT_CHARS_MAX)))
                 }
                 td .number { @if let Some(ms) = row.video_ms { (video_length(ms)) } }
-                td .number { @if let Some(credits) = row.credits { (format_number(credits)) } }
+                td .number { @if let Some(credits) = row.credits { (format_credit_number(credits)) } }
+            }
+        }
+    }
+
+    /// Returns the way to the decision about an uncertain row, for those who may take it.
+    fn decision(&self, row: &JobRow) -> Markup {
+        let is_operator = self.page.requester.has_role(ConsoleRole::Operator);
+        let key = row.key.as_ref().filter(|_| row.state == Some(JobState::Uncertain));
+        html! {
+            @if let Some(key) = key.filter(|_| is_operator) {
+                " " a href=(self.page.links().resolve(self.batch(), key)) aria-label={ "Decide about " (key) } { "Decide" }
             }
         }
     }
