@@ -129,6 +129,10 @@ async fn a_reviewer_judges_in_the_browser_what_was_seen_and_exports_only_what_is
     }
     let player = console.get("/batches/promo/review?key=k000").text();
     assert!(player.contains("Hello 0") && player.contains("<video"), "{player}");
+    let place = |words: &str| player.find(words).unwrap_or_else(|| panic!("{words}: {player}"));
+    assert!(place("Spoken text") < place("<details><summary>Cells of row 2"), "{player}");
+    assert!(place("Your verdict on <b class=\"key\">k000</b>") < place("Approve k000"), "{player}");
+    assert!(!player.contains("placeholders of the virtual"), "{player}");
     let video = console.get("/batches/promo/review/videos/k000");
     assert_eq!((video.status, video.header("content-type")), (200, Some("video/mp4")));
 
@@ -137,6 +141,11 @@ async fn a_reviewer_judges_in_the_browser_what_was_seen_and_exports_only_what_is
     let approved = console.post(page, &form(&all[0], "approved"));
     assert_eq!(approved.status, 303, "{}", approved.text());
     assert!(approved.header("location").unwrap().contains("key=k001"), "the next one waits");
+    let next = console.get(approved.header("location").unwrap()).text();
+    assert!(
+        next.contains("k000</b> approved") && next.contains("Undo the verdict on k000"),
+        "{next}"
+    );
     let reason = format!("{}&reason=wrong+%3Cprice%3E", form(&all[1], "rejected"));
     assert_eq!(console.post(page, &reason).status, 303);
     let shown = console.get("/batches/promo/review?key=k001").text();

@@ -262,15 +262,19 @@
   }
 
   // --- A verdict is about a video that was seen: what is sent before its first picture, or a moment
-  // after it, was meant for the video before.
+  // after it, was meant for the video before. The page says that it does not count.
+  const SEEN_MS = 1200;
+
   function guardVerdicts(player) {
+    const hint = document.querySelector("[data-guard-hint]");
     const release = () => { delete review.dataset.guarded; };
-    const releaseSoon = () => setTimeout(release, 500);
+    const releaseSoon = () => setTimeout(release, SEEN_MS);
     review.dataset.guarded = "yes";
     document.addEventListener("submit", (event) => {
       if (!review.dataset.guarded || !event.target.matches("form.verdict")) return;
       event.preventDefault();
       event.stopImmediatePropagation();
+      if (hint) hint.hidden = false;
     }, true);
     if (player.readyState > 1) releaseSoon();
     player.onloadeddata = player.onerror = releaseSoon;

@@ -15,6 +15,7 @@ mod shapes;
 mod skipped;
 
 pub use filters::StoryboardCounts;
+pub use scene_text::spoken_scenes;
 pub use skipped::SkippedRows;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};

@@ -34,6 +34,14 @@ pub(super) fn scene_text(
     }
 }
 
+/// Returns the text of each scene of a payload as it is spoken; empty for a scene without a script, and
+/// for a payload without scenes.
+pub fn spoken_scenes(payload: &str) -> Vec<String> {
+    let project: Value = serde_json::from_str(payload).unwrap_or_default();
+    let scenes = project["scenes"].as_array().into_iter().flatten();
+    scenes.map(|scene| scripts(scene).join("\n")).collect()
+}
+
 /// Returns the scripts of a scene: its own, or those of its clips.
 fn scripts(scene: &Value) -> Vec<String> {
     let items = |key: &str| scene[key].as_array().into_iter().flatten();
@@ -112,5 +120,8 @@ mod tests {
             {"type": "aiModel", "script": {"org": "Gone"}, "isDelete": true},
         ]});
         assert_eq!(scripts(&scene), ["One\nTwo"]);
+        let payload = serde_json::json!({"scenes": [{}, scene]}).to_string();
+        assert_eq!(spoken_scenes(&payload), ["", "One\nTwo"]);
+        assert_eq!(spoken_scenes("{\"text\": \"x\"}"), [""; 0]);
     }
 }

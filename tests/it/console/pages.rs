@@ -299,6 +299,8 @@ async fn no_page_of_a_rehearsal_speaks_of_payments() {
         let page = console.get(path).await;
         assert_eq!(page.status, StatusCode::OK, "{path}");
         let text = without_allowed_words(&page.text());
+        let shows_videos = path.ends_with(&done) || path.ends_with("/review");
+        assert_eq!(text.contains("placeholders of the virtual AI Studios"), shows_videos, "{path}");
         for word in ["paid", "charged"] {
             let place =
                 text.find(word).map(|at| &text[at.saturating_sub(200)..(at + 80).min(text.len())]);

@@ -85,6 +85,7 @@ fn review_subject(page: &PageRequest, batch: &StoredBatch) -> ReviewSubject {
         address,
         is_judge: page.requester.has_role(ConsoleRole::Reviewer),
         guest: None,
+        is_rehearsal: page.is_rehearsal(),
         keys: None,
         video: Box::new(move |item| {
             // With the version, a browser never shows a kept video for a new one.

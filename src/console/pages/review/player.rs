@@ -5,7 +5,7 @@
 
 use maud::{Markup, html};
 
-use crate::console::pages::page_parts::{time, video_length};
+use crate::console::pages::page_parts::{placeholder_notice, time, video_length};
 use crate::console::pages::review::review_items::filter_word;
 use crate::console::pages::review::review_view::{
     PlayerPage, ReviewSubject, ReviewView, verdict_chip,
@@ -18,27 +18,56 @@ pub(super) fn player(view: &ReviewView, page: &PlayerPage) -> Markup {
     html! {
         div .review-player {
             figure .card {
-                video id="player" src=((view.subject.video)(item)) controls playsinline preload="auto" {}
+                video id="player" aria-label={ "Video of " (item.key) } src=((view.subject.video)(item)) controls playsinline preload="auto" {}
                 figcaption .row {
                     b .key { (item.key) }
                     @if let Some(title) = view.title_of(item) { span { (title) } }
                     (verdict_chip(item))
                     span .muted { "row " (item.row_number) ", " (video_length(item.video_ms)) ", version " (item.version) }
                 }
+                (placeholder_notice(view.subject.is_rehearsal))
             }
             div .review-side {
                 (navigation(view, page))
                 (given_verdict(item))
                 @if view.subject.can_judge(item) { (forms(view, item)) }
                 @else if view.subject.is_judge { p .remark { "The team has decided about this video." } }
-                dl .cells {
-                    @for (heading, cell) in view.cells(item) { dt { (heading) } dd { (cell) } }
-                }
+                (spoken_text(&page.spoken))
+                (cells(view, page))
                 @if view.subject.is_judge { (key_hints()) }
             }
         }
         @if let Some(next) = next {
             video src=((view.subject.video)(next)) preload="auto" muted hidden aria-hidden="true" {}
+        }
+    }
+}
+
+/// Returns what is spoken, scene by scene.
+fn spoken_text(spoken: &[String]) -> Markup {
+    let filled = || spoken.iter().enumerate().filter(|(_, text)| !text.trim().is_empty());
+    html! {
+        @if filled().next().is_some() {
+            section .spoken aria-labelledby="h-spoken" {
+                h2 id="h-spoken" { "Spoken text" }
+                @for (index, text) in filled() {
+                    @if spoken.len() > 1 { h3 { "Scene " (index + 1) } }
+                    p { (text) }
+                }
+            }
+        }
+    }
+}
+
+/// Returns the cells of the row: folded where the merged text is shown.
+fn cells(view: &ReviewView, page: &PlayerPage) -> Markup {
+    let has_text = page.spoken.iter().any(|text| !text.trim().is_empty());
+    html! {
+        details open[!has_text] {
+            summary { "Cells of row " (page.item.row_number) }
+            dl .cells {
+                @for (heading, cell) in view.cells(&page.item) { dt { (heading) } dd { (cell) } }
+            }
         }
     }
 }
@@ -72,15 +101,19 @@ fn forms(view: &ReviewView, item: &ReviewItem) -> Markup {
     let given = item.verdict.as_ref();
     html! {
         form .stacked .verdict method="post" action=(view.subject.address) {
+            p { "Your verdict on " b .key { (item.key) } ":" }
             (hidden_fields(view, item))
             (reviewer_field(&view.subject))
-            button .primary type="submit" name="verdict" value="approved" data-key="a" formnovalidate[is_named] { "Approve" }
+            button .primary type="submit" name="verdict" value="approved" data-key="a" formnovalidate[is_named]
+                aria-label={ "Approve " (item.key) } { "Approve" }
+            // The script shows it instead of a verdict on a video that was not seen yet.
+            p .remark role="status" data-guard-hint hidden { "Not counted: " (item.key) " has only just appeared." }
             label { "What is wrong?"
                 textarea name="reason" rows="2" required[is_named] maxlength=(REASON_CHARS_MAX) data-key="r" {}
             }
             div .row {
-                button type="submit" name="verdict" value="changes" data-sends { "Ask for changes" }
-                button .danger type="submit" name="verdict" value="rejected" { "Reject" }
+                button type="submit" name="verdict" value="changes" data-sends aria-label={ "Ask for changes of " (item.key) } { "Ask for changes" }
+                button .danger type="submit" name="verdict" value="rejected" aria-label={ "Reject " (item.key) } { "Reject" }
             }
         }
         @if given.is_some_and(|verdict| view.subject.can_withdraw(verdict)) {

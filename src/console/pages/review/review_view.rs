@@ -7,25 +7,22 @@ use maud::{Markup, html};
 
 use crate::console::form::FormFields;
 use crate::console::page_error::PageError;
-use crate::console::pages::page_parts::number;
+use crate::console::pages::page_parts::{number, placeholder_notice};
 use crate::console::pages::review::judge::JudgedVideo;
 use crate::console::pages::review::review_items::{
     ReviewFilter, VERDICT_FILTERS, filter_label, filter_word,
 };
 use crate::console::pages::review::review_source::ReviewSource;
 use crate::console::pages::review::{grid, player};
+use crate::console::pages::row_cells::{named_cells, title_among};
 use crate::ledger::{
     Ledger, ReviewCounts, ReviewItem, ReviewVerdict, RowPageStart, StoredBatch, VerdictFilter,
     VerdictKind, VerdictOrigin,
 };
-use crate::scaffold::is_title_heading;
-use crate::text::truncate;
+use crate::report::storyboard::spoken_scenes;
 
 /// Videos on a page of the grid; each loads its first picture.
 pub(super) const GRID_VIDEOS: u32 = 48;
-
-/// Characters of a video's title.
-const TITLE_CHARS_MAX: usize = 80;
 
 /// For which reviewer a page is, and where its parts are.
 pub(in crate::console) struct ReviewSubject {
@@ -37,6 +34,8 @@ pub(in crate::console) struct ReviewSubject {
     pub(in crate::console) share: Option<String>,
     /// Whether verdicts can be given.
     pub(in crate::console) is_judge: bool,
+    /// Whether the videos are placeholders of a rehearsal.
+    pub(in crate::console) is_rehearsal: bool,
     /// The reviewer without an account; `None` for users.
     pub(in crate::console) guest: Option<GuestReviewer>,
     /// The keys of the videos that are shown; `None` for all.
@@ -92,6 +91,8 @@ pub(super) struct GridPage {
 /// One video with its neighbours among those that the filter shows.
 pub(super) struct PlayerPage {
     pub(super) item: ReviewItem,
+    /// The text of each scene as it is spoken; empty if the ledger has no text of this version.
+    pub(super) spoken: Vec<String>,
     pub(super) before: Option<ReviewItem>,
     pub(super) next: Option<ReviewItem>,
 }
@@ -110,7 +111,8 @@ impl ReviewView {
                 let before = source.first(filter.show, before).await?;
                 let next = RowPageStart::After(item.position);
                 let next = source.first(filter.show, next).await?;
-                ReviewContent::Player(Box::new(PlayerPage { item, before, next }))
+                let spoken = read_spoken(ledger, batch, &item).await?;
+                ReviewContent::Player(Box::new(PlayerPage { item, spoken, before, next }))
             }
             None => ReviewContent::Grid(Box::new(GridPage::read(&source, &filter).await?)),
         };
@@ -150,17 +152,12 @@ impl ReviewView {
 
     /// Returns the cells of a video by heading, without the empty ones.
     pub(super) fn cells(&self, item: &ReviewItem) -> Vec<(String, String)> {
-        let rows: Vec<Vec<String>> = serde_json::from_str(&item.cells).unwrap_or_default();
-        let named = rows.into_iter().flat_map(|cells| self.headings.iter().cloned().zip(cells));
-        named.filter(|(_, cell)| !cell.is_empty()).collect()
+        named_cells(&self.headings, &item.cells)
     }
 
     /// Returns the first text of a video that reads like its name: that of a product or a headline.
     pub(super) fn title_of(&self, item: &ReviewItem) -> Option<String> {
-        let cells = self.cells(item);
-        let named = cells.iter().find(|(heading, _)| is_title_heading(heading));
-        let title = named.map(|(_, cell)| cell).filter(|cell| **cell != item.key);
-        title.map(|title| truncate(title, TITLE_CHARS_MAX))
+        title_among(&self.cells(item), &item.key)
     }
 
     /// Returns the address of the page that shows a video alone; without one, of the grid.
@@ -195,7 +192,11 @@ impl ReviewView {
                         div .undo-place[self.subject.is_judge] { (self.undo_notice()) }
                         (player::player(self, page))
                     }
-                    ReviewContent::Grid(page) => { (self.undo_notice()) (grid::grid(self, page)) }
+                    ReviewContent::Grid(page) => {
+                        (self.undo_notice())
+                        @if page.first.is_some() { (placeholder_notice(self.subject.is_rehearsal)) }
+                        (grid::grid(self, page))
+                    }
                 }
             }
         }
@@ -261,9 +262,10 @@ impl ReviewView {
             form .undo method="post" action=(self.subject.address) role="status" {
                 (player::hidden_fields(self, item))
                 (player::reviewer_field(&self.subject))
-                span { (verdict_label(verdict.kind)) ": " b { (item.key) } }
+                span .given { i class=(verdict_dot(verdict.kind)) {} b .key { (item.key) } " " (verdict_label(verdict.kind)) }
                 @if self.subject.can_withdraw(verdict) {
-                    button .quiet type="submit" name="verdict" value="withdrawn" data-key="u" { "Undo" }
+                    button type="submit" name="verdict" value="withdrawn" data-key="u"
+                        aria-label={ "Undo the verdict on " (item.key) } { "Undo" }
                 }
             }
         }
@@ -305,6 +307,18 @@ impl ReviewSubject {
             .with("name", form.get("name").unwrap_or_default());
         Ok(format!("{}{}", self.address, query.to_query()))
     }
+}
+
+/// Returns what is spoken in a video: the merged scripts of its own version.
+async fn read_spoken(
+    ledger: &Ledger,
+    batch: &StoredBatch,
+    item: &ReviewItem,
+) -> Result<Vec<String>, PageError> {
+    let planned = ledger.planned_version(batch.id, &item.key).await?;
+    let own = planned.filter(|planned| planned.version == item.version);
+    let payload = own.and_then(|planned| planned.payload.text().ok());
+    Ok(payload.map(|payload| spoken_scenes(&payload)).unwrap_or_default())
 }
 
 /// Returns the next video without a verdict, or the first one.
@@ -357,20 +371,24 @@ fn keep_waiting(show: VerdictFilter) -> &'static str {
 /// Returns a verdict as a reader of the page reads it.
 pub(super) fn verdict_label(kind: VerdictKind) -> &'static str {
     match kind {
-        VerdictKind::Approved => "Approved",
-        VerdictKind::Rejected => "Rejected",
-        VerdictKind::Changes => "Changes requested",
-        VerdictKind::Withdrawn => "Verdict withdrawn",
+        VerdictKind::Approved => "approved",
+        VerdictKind::Rejected => "rejected",
+        VerdictKind::Changes => "changes requested",
+        VerdictKind::Withdrawn => "not reviewed",
+    }
+}
+
+fn verdict_dot(kind: VerdictKind) -> &'static str {
+    match kind {
+        VerdictKind::Approved => "dot s-done",
+        VerdictKind::Rejected => "dot s-failed",
+        VerdictKind::Changes => "dot s-uncertain",
+        VerdictKind::Withdrawn => "dot s-ready",
     }
 }
 
 /// Returns the verdict on a video with its colour.
 pub(super) fn verdict_chip(item: &ReviewItem) -> Markup {
-    let (class, label) = match item.verdict.as_ref().map(|verdict| verdict.kind) {
-        Some(VerdictKind::Approved) => ("dot s-done", "approved"),
-        Some(VerdictKind::Rejected) => ("dot s-failed", "rejected"),
-        Some(VerdictKind::Changes) => ("dot s-uncertain", "changes requested"),
-        Some(VerdictKind::Withdrawn) | None => ("dot s-ready", "not reviewed"),
-    };
-    html! { span .state { i class=(class) {} (label) } }
+    let kind = item.verdict.as_ref().map_or(VerdictKind::Withdrawn, |verdict| verdict.kind);
+    html! { span .state { i class=(verdict_dot(kind)) {} (verdict_label(kind)) } }
 }

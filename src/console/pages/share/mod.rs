@@ -108,6 +108,7 @@ fn share_subject(page: &PageRequest, link: &ShareLink, reviewer: Option<String>)
             name: reviewer.unwrap_or_default(),
             label: link.label.clone(),
         }),
+        is_rehearsal: page.is_rehearsal(),
         keys: link.keys.clone(),
         video: Box::new(move |item| {
             // With the version, a browser never shows a kept video for a new one.
