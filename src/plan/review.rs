@@ -31,6 +31,9 @@ pub struct PlanReview {
     pub paid_again_selected: u64,
     /// Those whose row is no longer in the sheet. Their files are kept.
     pub paid_removed: u64,
+    /// Unchanged rows that are paid for and wait to be rendered again, because an earlier plan has
+    /// confirmed their change.
+    pub waiting_again: u64,
     /// Keys of paid videos that other keys replace.
     pub replaced_keys: Vec<ReplacedKey>,
     /// Cells of paid rows that another program rewrote, one of each row that changed in no other way.
@@ -80,6 +83,7 @@ impl PlanReview {
             paid_again_minutes: totals.again_minutes.unsigned_abs(),
             paid_again_selected: totals.again_selected.unsigned_abs(),
             paid_removed: totals.removed.unsigned_abs(),
+            waiting_again: totals.waiting_again.unsigned_abs(),
             ..Self::default()
         };
         if totals.absent > 0 && compared.counts().new > 0 {

@@ -310,7 +310,9 @@ impl<'s> SheetSetup<'s> {
         }
         let text = match role_of_name(name) {
             Some(ColumnRole::Logo) => "Web address of a logo for all videos",
-            Some(ColumnRole::Background) => "Web address of a background picture for all videos",
+            Some(ColumnRole::Background) => {
+                "Web address of a background picture for all videos, if not that of the template"
+            }
             Some(ColumnRole::Currency) if self.has_prices_without_currency() => {
                 if let Some(currency) = self.currency_of_headings() {
                     self.draft.defaults.insert(name.to_owned(), currency);

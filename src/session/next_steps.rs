@@ -19,6 +19,7 @@ pub(crate) struct CommandHints {
     file: String,
     /// Options that select the ledger in use.
     ledger_options: String,
+    is_rehearsal: bool,
     /// Whether its last plan had rows at which a run stops before it begins.
     has_invalid_rows: bool,
 }
@@ -147,7 +148,13 @@ impl CommandHints {
     pub(crate) fn new(options: &LedgerOptions, batch: &str, file: &str) -> Self {
         let ledger_options = ledger_arguments(options);
         let batch = shell_quote(batch).into_owned();
-        Self { batch, file: file.to_owned(), ledger_options, has_invalid_rows: false }
+        let (file, is_rehearsal) = (file.to_owned(), options.is_rehearsal);
+        Self { batch, file, ledger_options, is_rehearsal, has_invalid_rows: false }
+    }
+
+    /// Returns whether the ledger is that of rehearsals.
+    pub(crate) fn is_rehearsal(&self) -> bool {
+        self.is_rehearsal
     }
 
     /// Returns the commands of the same batch with so many invalid rows in its last plan.

@@ -82,7 +82,8 @@ fn join_counts(counts: &[LabeledCount]) -> String {
 pub(crate) fn summary_lines(plan: &Plan, batch: &Batch, commands: &CommandHints) -> Vec<String> {
     let mut lines = vec![headline(plan, batch)];
     if plan.selected_rows.is_some() {
-        let changed = plan.listing.changed.iter().map(describe_change);
+        let describe = |change| describe_change(change, commands.is_rehearsal());
+        let changed = plan.listing.changed.iter().map(describe);
         lines.extend(changed.map(|row| format!("  {}", strip_control(&row))));
         return lines;
     }
@@ -96,7 +97,9 @@ pub(crate) fn summary_lines(plan: &Plan, batch: &Batch, commands: &CommandHints)
         }
     };
     let rest = |count: u64, listed: usize| count.saturating_sub(listed as u64);
-    let changed = listing.changed.iter().map(describe_change).collect();
+    let describe = |change| describe_change(change, commands.is_rehearsal());
+    add(waiting_again_line(plan.review.waiting_again, commands).into_iter().collect(), 0, "");
+    let changed = listing.changed.iter().map(describe).collect();
     add(changed, rest(counts.changed, listing.changed.len()), "changed");
     let removed = listing.removed.iter().map(describe_removed).collect();
     add(removed, rest(counts.removed, listing.removed.len()), "removed");
@@ -121,14 +124,28 @@ pub(crate) fn summary_lines(plan: &Plan, batch: &Batch, commands: &CommandHints)
     lines
 }
 
-fn describe_change(change: &PayloadChange) -> String {
+/// Returns the line about rows whose change was confirmed by an earlier plan, and not rendered since.
+fn waiting_again_line(videos: u64, commands: &CommandHints) -> Option<String> {
+    let before = if commands.is_rehearsal() { "rendered before" } else { "paid for before" };
+    match videos {
+        0 => None,
+        1 => Some(format!("1 to render has changed, and was {before}")),
+        _ => Some(format!("{videos} to render have changed, and were {before}")),
+    }
+}
+
+fn describe_change(change: &PayloadChange, is_rehearsal: bool) -> String {
     let mut causes: Vec<String> =
         change.columns.iter().map(|column| format!("`{column}`")).collect();
     if change.template_changed {
         causes.push("the template".to_owned());
     }
     let cause = if causes.is_empty() { "settings".to_owned() } else { causes.join(", ") };
-    let paid = if change.is_paid_again { "; paid for before, rendered again" } else { "" };
+    let paid = match (change.is_paid_again, is_rehearsal) {
+        (false, _) => "",
+        (true, false) => "; paid for before, rendered again",
+        (true, true) => "; rendered before, rendered again",
+    };
     let key = display_key(&change.key);
     format!("row {} {key}: {cause} changed{paid}", change.row_number)
 }

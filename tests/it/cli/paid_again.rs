@@ -56,6 +56,8 @@ async fn a_changed_template_stops_the_run_until_the_changes_are_accepted() {
     ");
     let capped = office.run(&["run", "b.toml", "--accept-changes", "--limit", "1"]);
     assert_eq!((capped.code, office.sandbox.render_count()), (Some(8), 6), "{capped:?}");
+    let plan = office.run(&["plan", "b.toml", "--offline"]).stdout;
+    assert!(plan.contains("\n  4 to render have changed, and were paid for before\n"), "{plan}");
     // The change is confirmed: the same command continues.
     let rest = office.run(&["run", "b.toml", "--yes"]);
     assert_eq!((rest.code, office.sandbox.render_count()), (Some(0), 10), "{rest:?}");

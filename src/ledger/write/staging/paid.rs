@@ -30,6 +30,8 @@ pub struct PaidTotals {
     pub removed: i64,
     /// Those without a row in the sheet, also if it left before.
     pub absent: i64,
+    /// Unchanged rows that wait to be rendered again: an earlier plan has confirmed their change.
+    pub waiting_again: i64,
 }
 
 /// A row that is no longer in the sheet, and whose video is paid for.
@@ -95,7 +97,11 @@ static PAID_TOTALS: Statement = Statement::new(
             where j.in_sheet = true and j.id not in
                 (select job_id from staged where job_id is not null)) as removed,
         (select count(*) from paid_job where id not in
-            (select job_id from staged where job_id is not null)) as absent",
+            (select job_id from staged where job_id is not null)) as absent,
+        (select count(*) from staged s join job j on j.id = s.job_id
+            where s.row_change = 'unchanged' and j.state = 'ready' and j.version > 1 and exists (
+                select 1 from submission p where p.job_id = j.id and p.paid_at is not null
+                    and p.outcome in ('accepted', 'rendered', 'abandoned'))) as waiting_again",
 );
 
 static REMOVED_PAID_ROWS: Statement = Statement::new(
