@@ -50,7 +50,7 @@ pub(super) fn merge_measured_file(path: &Path, batch: Batch) -> Result<Batch, Ba
     match parse(path, source) {
         Ok(merged) if merged.vendor.measured.is_some() => Ok(merged),
         Ok(_) | Err(_) => {
-            let help = "it begins with the line `[measured]`, as `check --probe` writes it";
+            let help = "a measured file begins with the line `[measured]`; `callsheet check BATCH --probe` writes one";
             Err(problems(format!("names `{file}`, which is not a measured file"), help))
         }
     }

@@ -203,14 +203,14 @@ fn avatars_and_scripts_must_agree() {
     /scenes/0/scripts/0/clothId `clothId` is `C9`, and `M1` wears something else
       the avatar's `emotion` is `B1`
     /scenes/0/scripts/0/org the script is empty
-      fill in the cell, or leave this avatar out: `"isDelete": true` in the template
+      fill in the cell, or leave this avatar out everywhere: `"isDelete": true` in the template
     /scenes/0/scripts/0/org `org` is missing
     /scenes/0/scripts/0/modelId `modelId` is missing
     /scenes/0/scripts `scripts` must be a list, not an object
     /scenes/0 an avatar and no script for it
       add `scripts` to the scene, or `script` to the clip
     /scenes/0/clips/0/script/org the script is empty
-      fill in the cell, or leave this avatar out: `"isDelete": true` in the template
+      fill in the cell, or leave this avatar out everywhere: `"isDelete": true` in the template
     /scenes/0/scripts/0 a script, and no avatar in this scene to say it
       add an `aiModel` clip, or remove the script
     /scenes/0/clips/0/script/org `org` must be text, not a number

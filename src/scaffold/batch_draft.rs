@@ -75,7 +75,7 @@ impl BatchDraft {
         if let Some(row) = self.header_row {
             let _ = writeln!(
                 text,
-                "# the row of the headings; those above are left out\nheader_row = {row}"
+                "# the row of the headings; rows above it are ignored\nheader_row = {row}"
             );
         }
         let Some(skip) = &self.skip else { return };

@@ -26,7 +26,7 @@ pub(super) fn template_language(template: &SceneTemplate) -> Option<String> {
 pub(super) fn language_question(guess: &str) -> SetupQuestion {
     SetupQuestion {
         subject: QuestionSubject::Value(LANGUAGE_NAME.to_owned()),
-        text: "In which language are the scripts? No column names it; a code such as en, de or ko"
+        text: "In which language are the scripts? The sheet has no column for it; a code such as en, de or ko"
             .to_owned(),
         choices: Vec::new(),
         samples: Vec::new(),

@@ -377,8 +377,8 @@ pub(crate) async fn open_ledger(address: &LedgerAddress) -> Result<Ledger, Comma
 pub(crate) async fn open_existing_ledger(address: &LedgerAddress) -> Result<Ledger, CommandError> {
     if !address.may_exist() {
         let message = format!(
-            "there is no ledger `{address}`, so nothing was run here: change to the folder of your \
-             batch, or name its ledger with --ledger"
+            "there is no ledger `{address}`, so nothing was run here: change to the folder in \
+             which you ran the batch, or name its ledger with --ledger"
         );
         return Err(CommandError::usage(message));
     }

@@ -241,10 +241,10 @@ async fn a_missing_batch_of_a_rehearsal_is_hinted_at() {
     };
     insta::assert_snapshot!(read_all(), @"
     Nothing was run here: there is no ledger `callsheet.db`; rehearsals are in `callsheet-sandbox.db`: add --sandbox
-    If you have run a batch, change to its folder, or name its ledger with --ledger
+    If you have run a batch, change to the folder in which you ran it, or name its ledger with --ledger
     Next (free): callsheet status --sandbox
-    error: there is no ledger `callsheet.db`, so nothing was run here: change to the folder of your batch, or name its ledger with --ledger; rehearsals are in `callsheet-sandbox.db`: add --sandbox
-    error: there is no ledger `callsheet.db`, so nothing was run here: change to the folder of your batch, or name its ledger with --ledger; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: there is no ledger `callsheet.db`, so nothing was run here: change to the folder in which you ran the batch, or name its ledger with --ledger; rehearsals are in `callsheet-sandbox.db`: add --sandbox
+    error: there is no ledger `callsheet.db`, so nothing was run here: change to the folder in which you ran the batch, or name its ledger with --ledger; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: there is no ledger `callsheet.db` to resume from; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     error: there is no ledger `callsheet.db` to resume from; rehearsals are in `callsheet-sandbox.db`: add --sandbox
     ");

@@ -201,7 +201,7 @@ fn problem_in_the_merged_text_names_the_line_of_the_template() {
       write one of `"4k"`, `"1080"`, `"720"`, `"480"`
     template line 6, `/scenes/0/clips/0/script/org`
       the script is empty
-      fill in the cell, or leave this avatar out: `"isDelete": true` in the template
+      fill in the cell, or leave this avatar out everywhere: `"isDelete": true` in the template
     "#);
     let comma = payload_template("\"name\": \"{{sku}}\"\n\"a\": 1,");
     let comma = SceneTemplate::parse("test", &comma, &no_partials()).unwrap();
@@ -323,7 +323,7 @@ fn repeated_columns_are_a_list_without_empty_cells_at_its_end() {
     insta::assert_snapshot!(describe_problems(&problems), @r#"
     template line 2, `/scenes/0/clips/0/script/org`
       the script is empty
-      fill in the cell, or leave this avatar out: `"isDelete": true` in the template
+      fill in the cell, or leave this avatar out everywhere: `"isDelete": true` in the template
     "#);
 }
 

@@ -21,7 +21,7 @@ const TEMPLATE_TOPIC: &str = "template";
 const FAULTS_TOPIC: &str = "faults";
 const JSON_TOPIC: &str = "json";
 
-/// Explain a command, the template language or the faults
+/// Explain a command, templates or simulated faults
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -140,7 +140,7 @@ fn template_help_text() -> String {
          \x20   }]\n\
          \x20 }\n\n\
          callsheet help template FILE   lists the columns of a template\n\
-         callsheet preview BATCH        shows the payload of a row\n\
+         callsheet preview BATCH --json shows the payload of a row\n\
          callsheet preview --schema     prints the JSON Schema of payloads",
     );
     text
@@ -149,7 +149,8 @@ fn template_help_text() -> String {
 fn faults_help_text() -> String {
     let mut text = "\
 SANDBOX FAULTS
-A fault is NAME, NAME=WHEN or NAME=WHERE:WHEN, some with @PARAMETER at the end.
+A fault is NAME, NAME=WHEN or NAME=WHERE:WHEN. Those marked with @ take a
+parameter at the end, such as slow-render=always@3.
 WHEN   5%, 3 (the first three), +3 (all but the first three) or always
 WHERE  any, writes, paid, reads, or an endpoint such as export
 

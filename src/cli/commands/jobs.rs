@@ -24,10 +24,11 @@ const TABLE_ROWS_MAX: u64 = 500;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 States: ready (shown as waiting), submitting, uncertain (may be paid for),
-rendering, fetching (shown as downloading), done, reused, failed, cancelled; and
-stalled (rendering without progress), generating (waiting: AI Studios is making
-the draft), invalid (row not usable), skipped (row excluded by the sheet), open
-(not final, uncertain included), removed (row no longer in the sheet).
+rendering, fetching (shown as downloading), done, reused (the same video was
+made before; free), failed, cancelled; and stalled (rendering without progress),
+generating (waiting: AI Studios is making the draft), invalid (row not usable),
+skipped (row excluded by the sheet), open (not final, uncertain included),
+removed (row no longer in the sheet).
 JSON fields, one object per line: callsheet help json jobs
 
 Examples:
@@ -44,7 +45,7 @@ pub(crate) struct JobsArgs {
     #[arg(long, value_name = "CAUSE")]
     cause: Option<String>,
     /// Only rows where COLUMN is VALUE (`!=`: is not);
-    /// OR within a column, AND between columns
+    /// repeatable: the same column is OR, others AND
     #[arg(long = "where", value_name = "COLUMN=VALUE")]
     conditions: Vec<RowCondition>,
     /// At most N videos [default: 500; with --json: all]

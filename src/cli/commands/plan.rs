@@ -34,8 +34,8 @@ use crate::text::{pluralize, strip_control};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 With credentials, the batch's models, clothes, workspaces and templates are
-compared with the account's (free, at most once a day). No command of the batch
-file is run; --ask lets `user_key_command` run for this comparison.
+compared with the account's (free, at most once a day). For it,
+`user_key_command` of the batch file is run only with --ask.
 
 Examples:
   callsheet plan jobs/spring.toml
@@ -50,7 +50,7 @@ pub(crate) struct PlanArgs {
     sandbox: bool,
     #[command(flatten)]
     row_filter: RowFilterArgs,
-    /// Only rows of this file (a corrected failures.csv)
+    /// Plan only the rows of this file, as it has them
     #[arg(long, value_name = "FILE", conflicts_with = "only")]
     with: Option<PathBuf>,
     /// Write the plan as an HTML page, with the scenes of every video
@@ -65,7 +65,7 @@ pub(crate) struct PlanArgs {
     /// Use the account's cached lists; send no request
     #[arg(long)]
     offline: bool,
-    /// Allow `user_key_command`; ask for a missing key
+    /// Run `user_key_command`, or ask for a missing user key
     #[arg(long, conflicts_with = "offline")]
     ask: bool,
     #[command(flatten)]

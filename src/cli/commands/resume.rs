@@ -19,7 +19,8 @@ use crate::session::{Session, SessionSetup};
 /// Continue a batch from the ledger, without its sheet
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Changes to the sheet are not read; `callsheet run` reads them.")]
+Submits what is planned (paid), without asking. Changes to the sheet are not
+read; `callsheet run` reads them.")]
 pub(crate) struct ResumeArgs {
     /// Batch name [default: every unfinished batch of the ledger]
     batch: Option<String>,
@@ -39,7 +40,7 @@ pub(crate) struct ResumeArgs {
     /// End without waiting for uncertain videos
     #[arg(long)]
     no_wait: bool,
-    /// Override the batch's `max_videos`
+    /// At most N paid requests per run, as `max_videos`
     #[arg(long, value_name = "N", value_parser = parse_number::<u32>)]
     max_videos: Option<u32>,
     /// Receive webhooks in this run, as in `[webhook]`

@@ -47,7 +47,7 @@ pub(crate) struct RunArgs {
     limit: Option<u32>,
     #[command(flatten)]
     row_filter: RowFilterArgs,
-    /// Only rows of this file (a corrected failures.csv)
+    /// Run only the rows of this file, as it has them
     #[arg(long, value_name = "FILE", conflicts_with = "only")]
     with: Option<PathBuf>,
     /// Do not ask before spending
@@ -59,7 +59,7 @@ pub(crate) struct RunArgs {
     /// Skip invalid rows instead of stopping
     #[arg(long)]
     skip_invalid: bool,
-    /// Retry failed videos (paid, unless they finished)
+    /// Retry failed videos (paid, unless rendered)
     #[arg(long)]
     retry_failed: bool,
     #[command(flatten)]
@@ -75,7 +75,7 @@ pub(crate) struct RunArgs {
     /// End without waiting for uncertain videos
     #[arg(long)]
     no_wait: bool,
-    /// Override the batch's `max_videos`
+    /// At most N paid requests per run, as `max_videos`
     #[arg(long, value_name = "N", value_parser = parse_number::<u32>)]
     max_videos: Option<u32>,
     /// First check that all pictures and videos exist

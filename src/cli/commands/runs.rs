@@ -28,8 +28,9 @@ const SUBJECT_CHARS_MAX: usize = 60;
 #[command(after_help = "\
 Sent: requests that may be paid for, without those that were refused.
 Ending: why the run ended; its numbers are those of the whole batch at that
-time. Without a reason: `by hand` (retry, resolve and similar commands),
-`not begun` (declined), `died` (killed, or power failure), `live` (active).
+time. If there is no such reason, it is `by hand` (retry, resolve and similar
+commands), `not begun` (you answered no), `died` (killed, or power failure) or
+`live` (active). Exit: callsheet help run.
 
 Below the runs, the requests of operators: retry, cancel, resolve, pause,
 unpause and those of the console, by requester and with their outcome; then

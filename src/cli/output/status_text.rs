@@ -119,14 +119,14 @@ fn describe_spending(status: &BatchStatus) -> Option<String> {
     // A lost response does not show whether its request is charged.
     let about = match status.count_in_state(JobState::Uncertain) {
         0 => "about",
-        _ => "up to about",
+        _ => "at most about",
     };
     match (requests, heard_of) {
         (0, _) => None,
         (_, _) if is_rehearsal_host(&status.batch.base_url) => {
             Some(format!("all rehearsals: free; real runs would use about {estimate}"))
         }
-        (_, 0) => Some(format!("all runs: {about} {estimate}")),
+        (_, 0) => Some(format!("all runs so far: {about} {estimate}")),
         _ => Some(format!(
             "all runs: {about} {estimate}; AI Studios reported {heard} for {heard_of} of \
              {requests} paid requests"

@@ -18,7 +18,7 @@ use crate::session::account::credentials_file::{CredentialEntry, CredentialsFile
 pub(crate) enum CredentialsError {
     #[error(
         "no credentials: run `callsheet login{}`, which saves them in `{}`, or set {} and {} in the \
-         environment{}. A rehearsal (--sandbox) needs none", names.login_option(), file.display(),
+         environment{}. A rehearsal (`callsheet run BATCH --sandbox`) needs none", names.login_option(), file.display(),
         names.app_id, names.user_key, names.wrong_region_hint()
     )]
     Missing { names: EnvVars, file: PathBuf },

@@ -147,7 +147,7 @@ impl AccountProbe<'_> {
         let status =
             rejection.status.map_or("no response".to_owned(), |status| format!("HTTP {status}"));
         if rejection.is_recognized {
-            self.add_fact("wrong token", format!("{status}, recognized"));
+            self.add_fact("wrong token", format!("refused, as expected ({status})"));
         } else {
             let message = format!("{status}, not recognized");
             self.facts.push(format!("wrong token: {message}"));
@@ -289,7 +289,7 @@ impl AccountProbe<'_> {
                 let path = path.display();
                 self.add_ok(
                     "profile",
-                    format!("written to `{path}`: set `file` under [vendor] to it"),
+                    format!("written to `{path}`; to use it, set `file` under [vendor] to it"),
                 );
             }
             Err(error) => {

@@ -39,7 +39,7 @@ pub(crate) const EACH: HelperDoc = HelperDoc {
 pub(crate) const WITH: HelperDoc = HelperDoc {
     name: "with",
     usage: "{{#with rows.0}} … {{/with}}",
-    purpose: "makes names belong to one row of a group",
+    purpose: "makes names belong to one row of a group (the rows of one video)",
     example: "{{#with rows.0}}{{script}}{{/with}}",
     arity: (1, 1),
     output: TagOutput::Block,
@@ -48,7 +48,7 @@ pub(crate) const WITH: HelperDoc = HelperDoc {
 pub(crate) const LOOKUP: HelperDoc = HelperDoc {
     name: "lookup",
     usage: "{{lookup this \"column\"}}",
-    purpose: "takes a column whose name is itself a value",
+    purpose: "takes a column by its exact heading",
     example: "{{lookup this \"Script (EN)\"}}",
     arity: (2, 2),
     output: TagOutput::Text,

@@ -200,7 +200,7 @@ async fn exit_2_for_wrong_settings_before_any_request() {
     error: `callsheet run` needs <BATCH>
       help: did you mean `callsheet run promo`?
     # no credentials
-    error: no credentials: run `callsheet login`, which saves them in `DIR/.config/callsheet/credentials.toml`, or set AISTUDIOS_APP_ID and AISTUDIOS_USER_KEY in the environment. A rehearsal (--sandbox) needs none
+    error: no credentials: run `callsheet login`, which saves them in `DIR/.config/callsheet/credentials.toml`, or set AISTUDIOS_APP_ID and AISTUDIOS_USER_KEY in the environment. A rehearsal (`callsheet run BATCH --sandbox`) needs none
     # half of them
     error: AISTUDIOS_APP_ID is set, but not AISTUDIOS_USER_KEY: both are needed
     # a file for all

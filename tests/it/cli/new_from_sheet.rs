@@ -83,7 +83,7 @@ async fn uncertain_sheet_is_refused_without_a_terminal_with_the_options_that_dec
           --key Thing
       Which column is the script, the text that is spoken?
           --column script=Spot
-      In which language are the scripts? No column names it; a code such as en, de or ko
+      In which language are the scripts? The sheet has no column for it; a code such as en, de or ko
           --set language=en
       Which values of `Status` mean that a row gets no video? Rows with each: Legal (1), Ready (1)
           --skip Status=Legal, or --no-skip

@@ -282,7 +282,7 @@ async fn a_problem_of_the_payload_points_to_template_and_cell() {
     office.write("s.csv", "key,way,script\na,landscape,\nb,portrai,Hello\nc,portrai,Hello\n");
     insta::assert_snapshot!(refusal_message(&office), @r#"
     error: row 2, column C `script`: the script is empty (template line 5)
-      help: fill in the cell, or leave this avatar out: `"isDelete": true` in the template
+      help: fill in the cell, or leave this avatar out everywhere: `"isDelete": true` in the template
       × row 3 and 1 more, column B `way`: `orientation` is `portrai`
        ╭─[t.json.hbs:2:18]
      1 │ {

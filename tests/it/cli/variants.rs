@@ -155,7 +155,7 @@ async fn problems_of_variants_are_reported_before_any_request() {
     1 problem in the sheet `s.csv`. Nothing was spent
     --
     error: row 3, column C `Script_KO`: the script is empty (template line 4) (variant `ko`)
-      help: fill in the cell, or leave this avatar out: `"isDelete": true` in the template
+      help: fill in the cell, or leave this avatar out everywhere: `"isDelete": true` in the template
     1 problem in the sheet `s.csv`. Nothing was spent
     fix the rows, or run with --skip-invalid to skip them
     --

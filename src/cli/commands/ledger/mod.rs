@@ -46,7 +46,7 @@ enum LedgerCommand {
     },
     /// Print where the ledger is
     Path,
-    /// Delete old history (shows what first)
+    /// Delete old history (lists it and asks first)
     Prune(PruneArgs),
     /// Export the whole ledger (works during a run)
     Export(LedgerExportArgs),

@@ -162,7 +162,7 @@ fn print_no_ledger(location: &LedgerLocation, printer: &Printer) -> ExitReason {
             location.address, location.hint
         ));
         printer.status(
-            "If you have run a batch, change to its folder, or name its ledger with --ledger",
+            "If you have run a batch, change to the folder in which you ran it, or name its ledger with --ledger",
         );
         printer.status(&format!("Next (free): {}", first_command(location)));
     }

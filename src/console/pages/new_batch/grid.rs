@@ -188,7 +188,7 @@ mod tests {
     fn help_names_nothing_that_the_browser_has_not() {
         for (help, shown) in [
             (
-                "fill in the cell, or leave this avatar out: `\"isDelete\": true` in the template",
+                "fill in the cell, or leave this avatar out everywhere: `\"isDelete\": true` in the template",
                 Some("fill in the cell"),
             ),
             ("keep one of the two in the batch file", None),
