@@ -203,10 +203,11 @@ fn open_sheet(
         required: &required.into_iter().collect::<Vec<_>>(),
         optional: &optional.chain(batch.defaults.keys()).cloned().collect::<Vec<_>>(),
         lists: &template.list_names().cloned().collect::<Vec<_>>(),
-        skip: batch
-            .skip
-            .as_ref()
-            .map(|skip| SkipSpec { column: &skip.column, values: &skip.values }),
+        skip: batch.skip.as_ref().map(|skip| SkipSpec {
+            column: &skip.column,
+            values: &skip.values,
+            defaults: &batch.defaults,
+        }),
         encoding: batch.encoding.as_deref(),
         worksheet: batch.worksheet.as_deref().filter(|_| with.is_none()),
         header_row: batch.header_row.map(u64::from).filter(|_| with.is_none()),

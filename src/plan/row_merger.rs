@@ -102,7 +102,7 @@ impl MergeContext {
             if rule.decide(cell) != SkipDecision::Unclear {
                 continue;
             }
-            let shown = shorten_cell(cell);
+            let shown = shorten_cell(rule.text(cell));
             let heading = self.skip.heading(rule.column());
             let finding = CellFinding {
                 message: format!("`{shown}` is neither yes nor no, so the row is rendered"),

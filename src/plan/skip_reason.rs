@@ -5,7 +5,7 @@
 
 use super::VariantMapping;
 use crate::sheet::{Sheet, SkipMark, SkipRule};
-use crate::text::{trim_invisible, truncate};
+use crate::text::{is_blank_text, trim_invisible, truncate};
 
 /// Characters of a cell in a message.
 const CELL_CHARS_MAX: usize = 40;
@@ -31,18 +31,26 @@ impl SkipReasons {
         rows: &[Vec<String>],
         mark: Option<SkipMark>,
     ) -> Option<String> {
-        match mark {
-            Some(SkipMark::Cell { column }) => {
-                let cell = rows.first().and_then(|row| row.get(column));
-                let cell = shorten_cell(cell.map_or("", String::as_str));
-                return Some(format!("`{}` is `{cell}`", self.heading(column)));
-            }
-            Some(SkipMark::HiddenRow) => return Some("the row is hidden".to_owned()),
-            None => {}
+        if let Some(mark) = mark {
+            return Some(self.mark_reason(rows.first().map_or(&[][..], Vec::as_slice), mark));
         }
         let name = mapping.blank_required_name(rows)?;
         let heading = mapping.columns.column_index(name).map_or(name, |index| self.heading(index));
         Some(format!("`{heading}` is empty"))
+    }
+
+    /// Returns what marks a row in the sheet itself.
+    pub(super) fn mark_reason(&self, row: &[String], mark: SkipMark) -> String {
+        let column = match mark {
+            SkipMark::Cell { column } => column,
+            SkipMark::HiddenRow => return "the row is hidden".to_owned(),
+        };
+        let (heading, cell) = (self.heading(column), row.get(column).map_or("", String::as_str));
+        let text = shorten_cell(self.rule.as_ref().map_or(cell, |rule| rule.text(cell)));
+        match is_blank_text(cell) {
+            true => format!("`{heading}` is empty, and its default is `{text}`"),
+            false => format!("`{heading}` is `{text}`"),
+        }
     }
 
     pub(super) fn heading(&self, column: usize) -> &str {

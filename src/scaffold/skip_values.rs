@@ -5,7 +5,7 @@
 
 use super::column_role::ColumnRole;
 use super::sheet_columns::ColumnProfile;
-use crate::sheet::{SkipDecision, SkipRule, SkipSpec, opposite_of_no};
+use crate::sheet::{SkipDecision, SkipRule, normalize_mark, opposite_of_no};
 
 /// The rows that a column leaves out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -129,7 +129,7 @@ const RENDERED: &[&str] = &[
 /// Returns what a status column leaves out; `None` if it leaves out nothing.
 pub(super) fn guess_skip(column: &ColumnProfile) -> Option<SkipGuess> {
     let mut guess = SkipGuess::default();
-    let checkbox = SkipRule::new(0, SkipSpec { column: &column.heading, values: &[] });
+    let checkbox = SkipRule::new(0, &[]);
     let is_box = |cell: &String| checkbox.decide(cell) != SkipDecision::Unclear;
     if column.has_role(ColumnRole::Omission) && column.values.keys().all(is_box) {
         let skips = |cell: &String| checkbox.decide(cell) == SkipDecision::Skip;
@@ -153,7 +153,7 @@ enum CellStatus {
 }
 
 fn status_of_cell(cell: &str) -> CellStatus {
-    let text = cell.to_lowercase().replace(['_', '-'], " ");
+    let text = normalize_mark(cell).replace(['_', '-'], " ");
     let is_no = opposite_of_no(cell).is_some();
     match text.trim() {
         text if LEFT_OUT.contains(&text) || is_no => CellStatus::LeftOut,
@@ -190,6 +190,7 @@ mod tests {
             ("Status", &["freigegeben", "Entwurf", ""], values(&["Entwurf"], &[])),
             ("Status", &["Ready", "Ready"], None),
             ("Status", &["Ready", "Legal"], values(&[], &["Legal"])),
+            ("Status", &["Ready", "On\u{a0}hold"], values(&["On\u{a0}hold"], &[])),
             ("Approved", &["yes", "no"], values(&["no"], &[])),
             ("Approved", &["TRUE", "FALSE"], values(&["FALSE"], &[])),
             ("Skip", &["x", "", "no"], Some(checkbox.clone())),

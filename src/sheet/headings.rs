@@ -81,7 +81,8 @@ impl HeadingRow {
         let skip = want.skip.and_then(|skip| {
             let column =
                 check.find_or_note(&names, want, skip.column, RequiredBy::Setting("skip"))?;
-            Some(SkipRule::new(column, skip))
+            let default = skip.defaults.get(&names[column]).map_or("", String::as_str);
+            Some(SkipRule::new(column, skip.values).with_default(default))
         });
         let (shared_names, problems) = (check.shared_names, check.problems);
         let key_source = key.map(|key| match group_by {

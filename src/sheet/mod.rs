@@ -45,7 +45,7 @@ pub use self::garbled_text::find_garbled_text;
 pub use self::key::{content_key, normalize_cell, normalize_name};
 pub use self::preview::{PreviewSpec, SheetPreview};
 pub use self::problem::{SheetColumn, SheetProblem, SheetProblems};
-pub use self::skip::{SkipDecision, SkipMark, SkipRule, SkipSpec, opposite_of_no};
+pub use self::skip::{SkipDecision, SkipMark, SkipRule, SkipSpec, normalize_mark, opposite_of_no};
 pub use self::workbook::Worksheet;
 
 use self::cells::RowShape;

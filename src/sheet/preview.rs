@@ -12,8 +12,7 @@ use super::csv_conversion::{NormalizedSheet, RowOrigin};
 use super::delimiter::{self, Delimiter};
 use super::records::CsvRecord;
 use super::source::SheetFile;
-use super::{SheetProblem, SheetProblems, SheetRow, SheetSpec, Worksheet};
-use crate::text::trim_invisible;
+use super::{SheetProblem, SheetProblems, SheetRow, SheetSpec, Worksheet, normalize_cell};
 
 /// Rows that are read: more do not change what the columns are.
 const ROWS_MAX: usize = 20_000;
@@ -149,7 +148,8 @@ fn csv_line(cells: &[String], delimiter: char) -> String {
 }
 
 fn preview_row(record: &CsvRecord) -> SheetRow {
-    let cell = |column| trim_invisible(&String::from_utf8_lossy(record.cell(column))).to_owned();
+    // As the sheet itself is read: what is guessed from a cell must apply to it later.
+    let cell = |column| normalize_cell(&String::from_utf8_lossy(record.cell(column))).into_owned();
     let columns = record.parts().1.len();
     SheetRow { number: record.position.row, cells: (0..columns).map(cell).collect() }
 }

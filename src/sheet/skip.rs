@@ -4,9 +4,14 @@
 //! file, the words and signs of a checkbox count, in the languages in which spreadsheet programs
 //! write them; any other filled cell is unclear. Invariants: skipped rows are still reported, an
 //! unreadable row is a problem, never skipped, and an unclear cell never passes without a warning.
+//! Cells and values are compared by their look, here and nowhere else: a row that a reader takes for
+//! skipped must not be paid for.
+
+use std::collections::BTreeMap;
 
 use super::cells::RowCells;
-use crate::text::trim_invisible;
+use super::key;
+use crate::text::{canonical_key, is_blank_text};
 
 /// The cells that skip a row if the batch file names only the column, in lower case.
 const SKIP_WORDS: &[&str] = &[
@@ -86,9 +91,7 @@ const KEEP_WORDS: &[&str] = &[
     "false",
     "f",
     "off",
-    "-",
-    "–",
-    "—",
+    "-", // of any length
     "☐",
     "□", // no
     "nein",
@@ -145,6 +148,8 @@ pub struct SkipSpec<'a> {
     pub column: &'a str,
     /// The values, ignoring case; empty: what a checkbox or a word for "yes" leaves in a cell.
     pub values: &'a [String],
+    /// The texts of empty cells, by template name.
+    pub defaults: &'a BTreeMap<String, String>,
 }
 
 /// A [`SkipSpec`] resolved for a sheet.
@@ -153,6 +158,8 @@ pub struct SkipRule {
     column: usize,
     /// Empty: [`SKIP_WORDS`].
     values: Vec<String>,
+    /// The text of an empty cell.
+    default: String,
 }
 
 /// What marks a row to be skipped.
@@ -177,8 +184,14 @@ pub enum SkipDecision {
 
 impl SkipRule {
     /// Returns the rule for the cells of `column`.
-    pub fn new(column: usize, spec: SkipSpec<'_>) -> Self {
-        Self { column, values: spec.values.iter().map(|value| normalize_value(value)).collect() }
+    pub fn new(column: usize, values: &[String]) -> Self {
+        let values = values.iter().map(|value| normalize_mark(value)).collect();
+        Self { column, values, default: String::new() }
+    }
+
+    /// Sets the text of an empty cell.
+    pub fn with_default(self, text: &str) -> Self {
+        Self { default: text.to_owned(), ..self }
     }
 
     /// Returns the index of the column.
@@ -186,9 +199,14 @@ impl SkipRule {
         self.column
     }
 
+    /// Returns the text of a cell of the column: an empty one has its default, as in the template.
+    pub fn text<'t>(&'t self, cell: &'t str) -> &'t str {
+        if is_blank_text(cell) { &self.default } else { cell }
+    }
+
     /// Returns what a cell of the column means.
     pub fn decide(&self, cell: &str) -> SkipDecision {
-        let value = normalize_value(cell);
+        let value = normalize_mark(self.text(cell));
         let is_listed = |words: &[&str]| words.contains(&value.as_str());
         match &self.values[..] {
             _ if value.is_empty() => SkipDecision::Keep,
@@ -266,8 +284,9 @@ fn is_number(value: &str, number: f64) -> bool {
         && value.replace(',', ".").parse() == Ok(number)
 }
 
-fn normalize_value(text: &str) -> String {
-    trim_invisible(text).to_lowercase()
+/// Returns a cell as it is compared with words and values: by its look, in lower case.
+pub fn normalize_mark(text: &str) -> String {
+    canonical_key(&key::look_of_key(text)).to_lowercase()
 }
 
 #[cfg(test)]
@@ -276,7 +295,47 @@ mod tests {
 
     fn decide(values: &[&str], cell: &str) -> SkipDecision {
         let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
-        SkipRule::new(0, SkipSpec { column: "skip", values: &values }).decide(cell)
+        SkipRule::new(0, &values).decide(cell)
+    }
+
+    #[test]
+    fn every_word_is_written_as_cells_are_compared() {
+        for word in SKIP_WORDS.iter().chain(KEEP_WORDS) {
+            assert_eq!(normalize_mark(word), *word);
+        }
+    }
+
+    #[test]
+    fn cells_and_values_that_look_the_same_are_the_same() {
+        for (cell, value) in [
+            ("Zuru\u{308}ckgestellt", "zur\u{fc}ckgestellt"),
+            ("zur\u{fc}ckgestellt", "Zuru\u{308}ckgestellt"),
+            ("On\u{200b} hold", "on hold"),
+            ("On\u{a0}hold", "on hold"),
+            ("on  hold", "On\u{202f}hold"),
+            ("on\u{2011}hold", "on-hold"),
+            ("o\u{ad}n hold", "on hold"),
+        ] {
+            assert_eq!(decide(&[value], cell), SkipDecision::Skip, "{cell:?} {value:?}");
+        }
+        for cell in ["Si\u{301}", "\u{110b}\u{1168}", "y\u{200b}es", "y\u{ad}es", "\u{2060}x"] {
+            assert_eq!(decide(&[], cell), SkipDecision::Skip, "{cell:?}");
+        }
+        for cell in ["na\u{303}o", "–", "n\u{200b}o"] {
+            assert_eq!(decide(&[], cell), SkipDecision::Keep, "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_cell_has_its_default() {
+        let draft = SkipRule::new(0, &["Draft".to_owned()]).with_default("draft");
+        let checkbox = SkipRule::new(0, &[]).with_default("perhaps");
+        for cell in ["", " ", "\u{200b}"] {
+            assert_eq!(draft.decide(cell), SkipDecision::Skip, "{cell:?}");
+            assert_eq!(checkbox.decide(cell), SkipDecision::Unclear, "{cell:?}");
+        }
+        assert_eq!(draft.decide("ready"), SkipDecision::Keep);
+        assert_eq!(checkbox.decide("no"), SkipDecision::Keep);
     }
 
     #[test]

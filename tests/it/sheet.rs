@@ -39,7 +39,11 @@ pub(crate) fn open_sheet(path: &Path, ask: &SheetOptions<'_>) -> Result<Sheet, S
         required: &required,
         optional: &optional,
         lists: &strings(ask.lists),
-        skip: ask.skip.map(|(column, _)| SkipSpec { column, values }),
+        skip: ask.skip.map(|(column, _)| SkipSpec {
+            column,
+            values,
+            defaults: const { &BTreeMap::new() },
+        }),
         encoding: ask.encoding,
         worksheet: ask.worksheet,
         header_row: ask.header_row,
