@@ -172,7 +172,14 @@ impl GroupReader {
                 let problem = SheetProblem::for_row(group[0].row, message, help);
                 Err(problem.with_column(self.column, sheet.headings()))
             }
-            None => read_group(sheet, self.column, &mut self.records, record, group)?,
+            None => {
+                let entry = read_group(sheet, self.column, &mut self.records, record, group)?;
+                match self.groups.is_lone_skipped(&group[0]) {
+                    // Its group has that key, and makes a video without this row.
+                    true => entry.map(|entry| SheetEntry { key: String::new(), ..entry }),
+                    false => entry,
+                }
+            }
         };
         let number = group[0].row;
         let entry = entry.and_then(|entry| {
@@ -218,13 +225,18 @@ fn read_group(
     group: &[GroupedRow],
 ) -> Result<Result<SheetEntry, SheetProblem>, SheetProblem> {
     let mut key: Option<String> = None;
+    let mut skipped: Option<SheetEntry> = None;
     let (mut variant, mut warnings) = (None, Vec::new());
     let mut rows = Vec::with_capacity(group.len());
     for row in group {
         read_record_at(sheet, records, record, row)?;
-        if let Some(skipped) = sheet.skipped_entry(record) {
-            // A skipped row is a group of its own.
-            return Ok(Ok(SheetEntry { key: String::new(), ..skipped }));
+        if let Some(next) = sheet.skipped_entry(record) {
+            // The rows of an entry are all skipped, or none is.
+            match &mut skipped {
+                None => skipped = Some(next),
+                Some(first) => first.rows.extend(next.rows),
+            }
+            continue;
         }
         let (cells, own) = match sheet.keyed_group_row(record, column) {
             Ok(row) => row,
@@ -243,6 +255,9 @@ fn read_group(
         }
         variant = cells.variant.map(str::to_owned);
         rows.push(SheetRow { number: row.row, cells: owned_cells(&cells) });
+    }
+    if let Some(skipped) = skipped {
+        return Ok(Ok(skipped));
     }
     let key = key.expect("a group has at least one row");
     Ok(Ok(SheetEntry { key, variant, rows, skip_mark: None, warnings }))

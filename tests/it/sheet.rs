@@ -343,7 +343,7 @@ fn marked_rows_are_skipped_in_their_position() {
      skipped 4["1", "b", "SKIP"]
     row 5, column B `video`: this group is skipped, because row 7 may belong to it
       help: fix row 7 first
-     skipped 6["", "c", "x"]
+    c skipped 6["", "c", "x"]
     row 7: 4 cells where the heading row has 3
       help: put text that contains a comma in quotes
     "#);
