@@ -301,7 +301,7 @@ pub(crate) struct RowFilterArgs {
 impl RowFilterArgs {
     pub(crate) fn row_selection(&self) -> RowSelection {
         RowSelection {
-            keys: self.only.clone(),
+            keys: Some(self.only.clone()).filter(|keys| !keys.is_empty()),
             conditions: self.conditions.clone(),
             with_file: None,
             should_record_catalog_uses: false,

@@ -80,7 +80,7 @@ impl PlanInputs {
             let pattern = self.file_pattern.as_ref();
             let with = open_sheet(batch, &self.template, pattern, Some(path))?;
             let replacements = RowReplacements::read(path, &with, &self.sheet)?;
-            selection.keys.clone_from(&replacements.keys);
+            selection.keys = Some(replacements.keys.clone());
             self.replacements = Some(replacements);
         }
         Ok(selection)

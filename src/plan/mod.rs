@@ -164,7 +164,8 @@ pub async fn plan_filtered(
     let mut inputs = PlanInputs::open(batch)?;
     let selection = &inputs.replace_rows(batch, selection)?;
     let filters = inputs.row_filters(selection)?;
-    let keys = selected_keys::resolve_keys(&selection.keys, &inputs)?;
+    let resolve = |keys| selected_keys::resolve_keys(keys, &inputs);
+    let keys = selection.keys.as_deref().map(resolve).transpose()?;
     let selection = &RowSelection { keys, ..selection.clone() };
     let header = PlanHeader {
         has_selection: !selection.is_unrestricted(),
@@ -183,9 +184,7 @@ pub async fn plan_filtered(
     let sheet_warnings = inputs.sheet.warnings().to_vec();
     let selected = SheetSelection { selection, filters };
     let mut totals = pipeline::merge_sheet(inputs, resolution, selected, &mut staging).await?;
-    if let Some(message) =
-        selection.unmatched_message(totals.selected_rows, totals.unknown_keys.first())
-    {
+    if let Some(message) = unmatched_message(selection, &totals) {
         staging.discard().await;
         return Err(PlanError::Selection(message));
     }
@@ -230,6 +229,15 @@ pub async fn plan_filtered(
         template_hash,
         compared,
     })
+}
+
+/// Returns the error message if the user's selection matches nothing that can be submitted.
+fn unmatched_message(selection: &RowSelection, totals: &MergeTotals) -> Option<String> {
+    if let Some(key) = totals.unknown_keys.first() {
+        return Some(selection.unknown_key_message(key));
+    }
+    let is_unmatched = totals.selected_rows == 0 && !selection.is_unrestricted();
+    is_unmatched.then(|| selection.nothing_selected_message(totals.skipped_selection.as_deref()))
 }
 
 /// Adds the rows that would be written to one file. `hashes` are those of candidates.

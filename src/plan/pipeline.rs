@@ -71,6 +71,8 @@ pub(super) struct MergeTotals {
     pub(super) selected_rows: u64,
     /// Selected keys that no row has.
     pub(super) unknown_keys: BTreeSet<String>,
+    /// The first selected row that is skipped, with the reason.
+    pub(super) skipped_selection: Option<String>,
     /// Hashes of all file names, equal for names that are one file on a case-insensitive disk.
     file_hashes: Vec<u64>,
 }
@@ -90,7 +92,7 @@ pub(super) async fn merge_sheet(
         variants: inputs.variants,
         request_kind: inputs.request_kind,
         resolution,
-        selected_keys: keys.iter().cloned().collect(),
+        selected_keys: keys.as_ref().map(|keys| keys.iter().cloned().collect()),
         row_filters: selected.filters,
         checked_columns,
         skip: SkipReasons::of_sheet(&inputs.sheet),
@@ -98,7 +100,7 @@ pub(super) async fn merge_sheet(
     });
     let source = EntrySource { sheet: inputs.sheet, replacements: inputs.replacements };
     let (threads, mut chunks) = start_threads(source, &context);
-    let unknown_keys = keys.iter().cloned().collect();
+    let unknown_keys = keys.iter().flatten().cloned().collect();
     let problems = || PlanProblems::for_variants(context.variants.len());
     let mut totals = MergeTotals {
         unknown_keys,
@@ -208,6 +210,7 @@ impl MergeTotals {
         rows.iter().for_each(|row| self.script_lengths.add(row));
         self.likeness.merge(findings.likeness);
         self.prices.merge(findings.prices);
+        self.skipped_selection = self.skipped_selection.take().or(findings.skipped_selection);
         findings.problems.into_iter().for_each(|problem| self.problems.add(problem));
         findings.warnings.into_iter().for_each(|warning| self.warnings.add(warning));
         for (item, used) in findings.catalog_uses {

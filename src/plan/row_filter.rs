@@ -14,8 +14,8 @@ use crate::sheet;
 /// The rows selected by the user; by default, every row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowSelection {
-    /// Only these keys; all if empty.
-    pub keys: Vec<String>,
+    /// Only these keys, possibly none; `None`: all.
+    pub keys: Option<Vec<String>>,
     /// Only the rows of this file, which replace those of the sheet with their keys.
     pub with_file: Option<PathBuf>,
     /// Only rows that meet all of these conditions.
@@ -55,28 +55,39 @@ pub struct UnknownConditionColumn {
 impl RowSelection {
     /// Returns whether every row is selected.
     pub fn is_unrestricted(&self) -> bool {
-        self.keys.is_empty() && self.conditions.is_empty() && self.with_file.is_none()
+        self.keys.is_none() && self.conditions.is_empty() && self.with_file.is_none()
     }
 
-    /// Returns the error message if nothing matches: a typing error must not look like a run with
-    /// nothing to do.
-    pub(super) fn unmatched_message(
-        &self,
-        selected_rows: u64,
-        unknown_key: Option<&String>,
-    ) -> Option<String> {
-        if let Some(key) = unknown_key {
-            let option = if self.with_file.is_some() { "--with" } else { "--only" };
-            return Some(format!("{option}: no row of the sheet has the key `{key}`"));
-        }
-        let option = |condition: &RowCondition| format!(" --where {condition}");
-        let conditions: String = self.conditions.iter().map(option).collect();
-        let only = if self.keys.is_empty() { "" } else { " with the keys of --only" };
-        let message = || match conditions.is_empty() {
-            true => "--only: all rows with these keys are skipped or cannot be read".to_owned(),
-            false => format!("no row of the sheet{only} matches:{conditions}"),
+    /// Returns the error message for a key that the sheet does not have.
+    pub(super) fn unknown_key_message(&self, key: &str) -> String {
+        format!("{}: no row of the sheet has the key `{key}`", self.key_option())
+    }
+
+    /// Returns the error message if nothing is selected: a typing error must not look like a run with
+    /// nothing to do. `skipped` is a selected row that is skipped, with the reason.
+    pub(super) fn nothing_selected_message(&self, skipped: Option<&str>) -> String {
+        let condition = |condition: &RowCondition| format!(" --where {condition}");
+        let conditions: String = self.conditions.iter().map(condition).collect();
+        let option = self.key_option();
+        let example = skipped.map(|row| format!(" ({row})")).unwrap_or_default();
+        let keys = match self.keys {
+            Some(_) => format!(" with the keys of {option}"),
+            None => String::new(),
         };
-        (selected_rows == 0 && !self.is_unrestricted()).then(message)
+        match (conditions.is_empty(), skipped) {
+            (true, _) => {
+                format!("{option}: all rows with these keys are skipped or cannot be read{example}")
+            }
+            (false, None) => format!("no row of the sheet{keys} matches:{conditions}"),
+            (false, Some(_)) => {
+                format!("every row{keys} that matches is skipped:{conditions}{example}")
+            }
+        }
+    }
+
+    /// Returns the option that selects keys.
+    fn key_option(&self) -> &'static str {
+        if self.with_file.is_some() { "--with" } else { "--only" }
     }
 }
 

@@ -32,8 +32,8 @@ pub(super) struct MergeContext {
     pub(super) request_kind: &'static RequestKind,
     /// Part of the video's identity besides the payload.
     pub(super) resolution: Option<String>,
-    /// The keys selected by the user; all if empty.
-    pub(super) selected_keys: HashSet<String>,
+    /// The keys selected by the user; `None`: all.
+    pub(super) selected_keys: Option<HashSet<String>>,
     /// The conditions of the user, for each variant.
     pub(super) row_filters: Vec<RowFilter>,
     /// The columns whose cells are checked.
@@ -53,6 +53,8 @@ pub(super) struct RowFindings {
     pub(super) sheet_rows: u64,
     pub(super) likeness: VideoLikeness,
     pub(super) prices: PriceCurrencies,
+    /// The first row that the user selected but that is skipped, with the reason.
+    pub(super) skipped_selection: Option<String>,
 }
 
 /// An entry as all of its variants need it.
@@ -84,9 +86,10 @@ impl MergeContext {
 
     /// Returns whether the user selected this job; the key of a row selects all of its variants.
     fn is_selected(&self, entry: &MergeEntry, key: &str, variant: usize) -> bool {
-        let is_named = self.selected_keys.is_empty()
-            || self.selected_keys.contains(key)
-            || self.selected_keys.contains(&entry.row_key);
+        let is_named = self
+            .selected_keys
+            .as_ref()
+            .is_none_or(|keys| keys.contains(key) || keys.contains(&entry.row_key));
         is_named && self.row_filters[variant].is_match(&entry.rows, &self.variants[variant].columns)
     }
 
@@ -326,7 +329,12 @@ impl RowMerger<'_> {
         };
         let known_warnings = findings.warnings.len();
         let skip_reason = self.context.skip.reason(mapping, &entry.rows, entry.skip_mark);
+        let is_selected = self.context.is_selected(entry, &key, variant);
         let is_skipped = skip_reason.is_some();
+        if let Some(reason) = skip_reason.as_ref().filter(|_| is_selected) {
+            let row = entry.first_row();
+            findings.skipped_selection.get_or_insert_with(|| format!("row {row}: {reason}"));
+        }
         let merged = match skip_reason {
             Some(reason) => Err(UnmergedReason::Skipped(reason)),
             None => self.merge_variant(entry, &key, variant, findings).map_err(|problems| {
@@ -340,7 +348,7 @@ impl RowMerger<'_> {
         StagedRow {
             position: 0,
             row_number: i64::try_from(entry.first_row()).unwrap_or(i64::MAX),
-            selected: !is_skipped && self.context.is_selected(entry, &key, variant),
+            selected: !is_skipped && is_selected,
             variant: mapping.variant.clone(),
             mapping_index: variant,
             key: Some(key).filter(|key| !key.is_empty()),

@@ -2,14 +2,21 @@
 //!
 //! The other rows of the sheet stay as they are. Invariant: a row is replaced only if exactly one row
 //! of the sheet has its key, so that a typing error in a key neither adds a video nor changes
-//! another one.
+//! another one. A row that is hidden in the sheet stays left out: a CSV file cannot say that it is. The
+//! `skip` column is part of both files, and that of the replacing row decides.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use super::PlanError;
 use super::row_merger::row_key;
-use crate::sheet::{ReportColumns, Sheet, SheetEntry, SheetProblem, SheetProblems, SheetRow};
+use super::skip_reason::SkipReasons;
+use crate::sheet::{
+    ReportColumns, Sheet, SheetEntry, SheetProblem, SheetProblems, SheetRow, SkipMark,
+};
+
+/// Skipped rows of the file that are named in a message.
+const SKIPPED_NAMED_MAX: usize = 3;
 
 /// The replacing rows.
 #[derive(Debug)]
@@ -40,6 +47,7 @@ impl RowReplacements {
         if reader.problems.is_empty() {
             reader.read_entries(with, &columns);
             reader.check_keys(sheet);
+            reader.check_skipped_rows();
         }
         match reader.problems.is_empty() {
             true => Ok(Self { entries: reader.entries, keys: reader.keys }),
@@ -58,6 +66,9 @@ impl RowReplacements {
     ) -> Result<SheetEntry, SheetProblem> {
         let key = entry_keys(sheet, &entry).into_iter().next();
         let Some(other) = key.and_then(|key| self.entries.get(&key)) else { return entry };
+        if entry.as_ref().is_ok_and(|entry| entry.skip_mark == Some(SkipMark::HiddenRow)) {
+            return entry;
+        }
         let numbers: Vec<u64> = match &entry {
             Ok(entry) => entry.rows.iter().map(|row| row.number).collect(),
             Err(problem) => problem.lost_rows.iter().map(|row| row.number).collect(),
@@ -82,6 +93,17 @@ fn entry_keys(sheet: &Sheet, entry: &Result<SheetEntry, SheetProblem>) -> BTreeS
     }
 }
 
+/// Returns a hidden row of a group that is rendered without it, with the key of the group.
+fn hidden_group_row(
+    sheet: &Sheet,
+    entry: &Result<SheetEntry, SheetProblem>,
+) -> Option<(String, Vec<String>)> {
+    let entry = entry.as_ref().ok()?;
+    let is_left_out = entry.key.is_empty() && entry.skip_mark == Some(SkipMark::HiddenRow);
+    let row = entry.rows.first().filter(|_| is_left_out)?;
+    Some((sheet.lost_row_key(row)?, row.cells.clone()))
+}
+
 /// Collects the rows of the file, and its problems.
 #[derive(Default)]
 struct ReplacementReader {
@@ -89,6 +111,8 @@ struct ReplacementReader {
     keys: Vec<String>,
     /// The row of the file in which a key was first found.
     rows: BTreeMap<String, u64>,
+    /// Its rows that are skipped, each with the reason.
+    skipped: Vec<String>,
     problems: Vec<SheetProblem>,
 }
 
@@ -116,15 +140,22 @@ impl ReplacementReader {
     }
 
     fn read_entries(&mut self, with: &Sheet, columns: &[usize]) {
+        let reasons = SkipReasons::of_sheet(with);
         for entry in with.entries() {
             let entry = match entry {
-                Ok(entry) if entry.skip_mark.is_some() => continue,
                 Ok(entry) => entry,
                 Err(problem) => {
                     self.problems.push(problem);
                     continue;
                 }
             };
+            if let Some(mark) = entry.skip_mark {
+                self.skipped.extend(entry.rows.iter().map(|row| {
+                    let reason = reasons.mark_reason(&row.cells, mark);
+                    format!("row {}: {reason}", row.number)
+                }));
+                continue;
+            }
             let key = row_key(&entry.key, entry.variant.as_deref()).to_owned();
             let number = entry.rows.first().map_or(0, |row| row.number);
             self.keys.push(entry.key);
@@ -159,10 +190,43 @@ impl ReplacementReader {
         }
     }
 
+    /// Reports a file that leaves nothing to run: it must not look like no file at all.
+    fn check_skipped_rows(&mut self) {
+        if !self.keys.is_empty() || !self.problems.is_empty() {
+            return;
+        }
+        let named = self.skipped.iter().take(SKIPPED_NAMED_MAX).cloned().collect::<Vec<_>>();
+        let others = match self.skipped.len().saturating_sub(SKIPPED_NAMED_MAX) {
+            0 => String::new(),
+            others => format!("; and {others} more"),
+        };
+        let message = format!("all rows of this file are skipped ({}{others})", named.join("; "));
+        let help = "to run a row, remove what skips it in this file";
+        self.add_problem(None, message, help);
+    }
+
+    /// Removes the rows that the sheet hides from the groups in which a file without hidden rows has
+    /// them.
+    fn remove_hidden_rows(&mut self, hidden: &HashMap<String, Vec<Vec<String>>>) {
+        for (key, hidden) in hidden {
+            let Some(entry) = self.entries.get_mut(key) else { continue };
+            entry.rows.retain(|row| !hidden.contains(&row.cells));
+            if entry.rows.is_empty() {
+                let row = self.rows.get(key).copied();
+                let message = format!("all rows of `{key}` in this file are hidden in the sheet");
+                self.add_problem(row, message, "show them in the sheet, or remove them here");
+            }
+        }
+    }
+
     /// Checks that exactly one row of the sheet has each key.
     fn check_keys(&mut self, sheet: &Sheet) {
         let mut counts: HashMap<&String, u32> = self.rows.keys().map(|key| (key, 0)).collect();
+        let mut hidden: HashMap<String, Vec<Vec<String>>> = HashMap::new();
         for entry in sheet.entries() {
+            if let Some((key, cells)) = hidden_group_row(sheet, &entry) {
+                hidden.entry(key).or_default().push(cells);
+            }
             for key in entry_keys(sheet, &entry) {
                 if let Some(count) = counts.get_mut(&key) {
                     *count += 1;
@@ -175,6 +239,7 @@ impl ReplacementReader {
             .map(|(key, row)| (*row, key.clone(), counts.get(key).copied().unwrap_or_default()))
             .filter(|(.., count)| *count != 1)
             .collect();
+        self.remove_hidden_rows(&hidden);
         for (row, key, count) in found {
             match count {
                 0 => {

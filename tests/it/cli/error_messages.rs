@@ -104,6 +104,6 @@ async fn errors_have_messages_of_this_program() {
     error: cannot open the ledger `no/dir/x.db`: its folder does not exist
     error: --limit x: must be a whole number, such as 3
     error: --row '-': must be a whole number, such as 3
-    error: --only: all rows with these keys are skipped or cannot be read
+    error: --only: all rows with these keys are skipped or cannot be read (row 3: `skip` is `x`)
     ");
 }

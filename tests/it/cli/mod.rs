@@ -17,6 +17,7 @@ mod invalid;
 mod ledger_copy;
 mod ledger_maintenance;
 mod ledger_match;
+mod left_out_rows;
 mod live_view;
 mod login;
 mod mounts;

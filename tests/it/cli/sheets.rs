@@ -4,19 +4,19 @@ use std::path::Path;
 
 use crate::support::test_cli::{CommandOutput, TestCli};
 
-fn write_batch_with(office: &TestCli, lines: &str) {
+pub(super) fn write_batch_with(office: &TestCli, lines: &str) {
     let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
     office.write("b.toml", &format!("{lines}\n{batch}"));
 }
 
-fn keys_by_status(office: &TestCli) -> String {
+pub(super) fn keys_by_status(office: &TestCli) -> String {
     let results = office.results("out");
     let status = results[0].iter().position(|heading| heading == "status").unwrap();
     let one = |row: &Vec<String>| format!("{} {}", row[0], row[status]);
     results[1..].iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn plan_batch(office: &TestCli) -> CommandOutput {
+pub(super) fn plan_batch(office: &TestCli) -> CommandOutput {
     let ended = office.run(&["plan", "b.toml", "--offline"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     ended

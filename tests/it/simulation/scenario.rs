@@ -389,8 +389,8 @@ impl Simulation {
             !crashes
         };
         let ledger = Ledger::open(self.store.address(), Durability::ProcessDeath).await.unwrap();
-        let selection =
-            RowSelection { keys: scenario.only_keys.clone(), ..RowSelection::default() };
+        let keys = Some(scenario.only_keys.clone()).filter(|keys| !keys.is_empty());
+        let selection = RowSelection { keys, ..RowSelection::default() };
         let plan =
             plan::plan_filtered(&self.batch(), Some(BASE_URL), &ledger, &selection).await.unwrap();
         assert!(plan.is_clean(), "{:?}", plan.problems);
