@@ -47,6 +47,7 @@ impl PlanInputs {
         let file_pattern = pattern.map_err(PlanError::FilePattern)?;
         let sheet = open_sheet(batch, &template, file_pattern.as_ref(), None)?;
         reject_report(batch, &sheet)?;
+        reject_hidden_rows_of_text(batch, &sheet)?;
         let columns = ColumnMapping {
             names: sheet.template_names().to_vec(),
             defaults: canonical_values(&batch.defaults),
@@ -169,6 +170,27 @@ fn reject_report(batch: &Batch, sheet: &Sheet) -> Result<(), PlanError> {
         lost_rows: Box::default(),
     };
     Err(PlanError::Sheet(SheetProblems { file, problems: vec![problem] }))
+}
+
+/// Rejects `skip_hidden` for a sheet without hidden rows: a row that the user has hidden would be paid
+/// for. A file with replacing rows may be a CSV file all the same.
+fn reject_hidden_rows_of_text(batch: &Batch, sheet: &Sheet) -> Result<(), PlanError> {
+    if !batch.skip_hidden || sheet.format().worksheet.is_some() {
+        return Ok(());
+    }
+    let problem = SheetProblem {
+        row: None,
+        column: None,
+        message: "`skip_hidden` is set, but a CSV file has no hidden rows".to_owned(),
+        help: Some(
+            "set `sheet` to the XLSX or ODS file, or mark the rows in a column and name it with \
+             `skip`; or remove `skip_hidden` to render every row"
+                .to_owned(),
+        ),
+        can_hide_rows: false,
+        lost_rows: Box::default(),
+    };
+    Err(PlanError::Sheet(SheetProblems { file: batch.sheet.clone(), problems: vec![problem] }))
 }
 
 /// Returns texts of the batch file with the characters that cells have, white space at their ends

@@ -189,6 +189,18 @@ async fn a_default_counts_for_an_empty_mark_as_it_does_for_a_selection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_setting_for_hidden_rows_is_refused_where_none_can_be() {
+    let office = cli_with("skip_hidden = true").await;
+    office.write("s.csv", "key,script\na,One\n");
+    for command in ["plan", "run", "preview"] {
+        let ended = office.run(&[command, "b.toml"]);
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        assert!(ended.stderr.contains("a CSV file has no hidden rows"), "{}", ended.stderr);
+    }
+    assert_eq!(office.sandbox.render_count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_finished_group_stays_in_the_results_if_its_rows_are_skipped() {
     let office = cli_with("skip = 'Skip'").await;
     use_groups(&office);
