@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use jiff::ToSpan;
+
 use super::payload_change::EntryCells;
 use crate::ledger::ChangedRow;
 use crate::sheet::find_garbled_text;
@@ -14,6 +16,24 @@ use crate::text::{canonical_text, truncate};
 
 /// Characters of a cell in a message.
 const QUOTED_CHARS_MAX: usize = 30;
+
+/// The months, in lower case.
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+/// Numbers that are likely days: from 1954 to 2119.
+const SERIAL_DAYS: std::ops::Range<i64> = 20_000..80_000;
 
 /// A cell of a paid row that another program rewrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +130,14 @@ fn is_same_value(before: &str, after: &str) -> bool {
     let same = |form: fn(&str) -> Option<Vec<String>>| {
         form(before).is_some_and(|known| form(after).as_ref() == Some(&known))
     };
-    same(number_form) || same(date_form) || same(truth_form)
+    let is_serial = |day: &str, date: &str| {
+        serial_date_form(day).is_some_and(|day| date_form(date) == Some(day))
+    };
+    same(number_form)
+        || same(date_form)
+        || same(truth_form)
+        || is_serial(before, after)
+        || is_serial(after, before)
 }
 
 /// The digits of a number, without separators of thousands and zeros that mean nothing. A number may
@@ -140,22 +167,44 @@ fn number_form(cell: &str) -> Option<Vec<String>> {
     ])
 }
 
-/// The three numbers of a date in any order, the year without its century.
+/// The three numbers of a date in any order, the year without its century. The month may be a word, as in
+/// `Mar 1, 2026` and `01-Mar-26`.
 fn date_form(cell: &str) -> Option<Vec<String>> {
     let cell = cell.strip_suffix(" 00:00:00").unwrap_or(cell);
     let parts: Vec<&str> =
-        cell.split(['-', '/', '.', ' ']).filter(|part| !part.is_empty()).collect();
-    let is_part = |part: &&str| part.len() <= 4 && part.bytes().all(|byte| byte.is_ascii_digit());
-    if parts.len() != 3 || !parts.iter().all(is_part) {
+        cell.split(['-', '/', '.', ',', ' ']).filter(|part| !part.is_empty()).collect();
+    let words = parts.iter().filter(|part| month_number(part).is_some()).count();
+    if parts.len() != 3 || words > 1 {
         return None;
     }
-    let shorten = |part: &&str| match part.len() {
-        4 => part[2..].to_owned(),
-        _ => format!("{part:0>2}"),
-    };
-    let mut numbers: Vec<String> = parts.iter().map(shorten).collect();
+    let mut numbers: Vec<String> =
+        parts.iter().map(|part| date_part(part)).collect::<Option<_>>()?;
     numbers.sort();
     Some(numbers)
+}
+
+/// A part of a date in two digits.
+fn date_part(part: &str) -> Option<String> {
+    let is_number = part.bytes().all(|byte| byte.is_ascii_digit());
+    match part.len() {
+        4 if is_number => Some(part[2..].to_owned()),
+        ..4 if is_number => Some(format!("{part:0>2}")),
+        _ => month_number(part).map(|month| format!("{month:02}")),
+    }
+}
+
+/// The number of a month that is written as an English word of at least three letters.
+fn month_number(word: &str) -> Option<usize> {
+    let word = word.to_lowercase();
+    let is_meant = |month: &&str| word.len() >= 3 && month.starts_with(&word);
+    MONTHS.iter().position(|month| is_meant(&month)).map(|index| index + 1)
+}
+
+/// The form of a date that a spreadsheet shows as the number of its day, such as `46082`.
+fn serial_date_form(cell: &str) -> Option<Vec<String>> {
+    let day: i64 = cell.parse().ok().filter(|day| SERIAL_DAYS.contains(day))?;
+    let date = jiff::civil::date(1899, 12, 30).checked_add(day.days()).ok()?;
+    date_form(&date.to_string())
 }
 
 fn truth_form(cell: &str) -> Option<Vec<String>> {
@@ -207,6 +256,11 @@ mod tests {
             ("2026-02-03", "03.02.2026"),
             ("2026-02-03", "2/3/26"),
             ("2026-02-03", "2026-02-03 00:00:00"),
+            ("2026-03-01", "Mar 1, 2026"),
+            ("01.03.2026", "01-Mar-26"),
+            ("1 September 2026", "Sept. 1, 2026"),
+            ("46082", "2026-03-01"),
+            ("3/1/26", "46082"),
             ("true", "TRUE"),
             ("TRUE", "WAHR"),
             ("Grüße, Привет", "Grüße, ??????"),
@@ -220,6 +274,9 @@ mod tests {
             ("2.50", "2.55"),
             ("1200", "1,20"),
             ("2026-02-03", "2026-02-04"),
+            ("2026-03-01", "Apr 1, 2026"),
+            ("46082", "2026-03-02"),
+            ("3/1/26", "61"),
             ("true", "false"),
             ("Привет", "Hello"),
             ("Really.", "Really?"),

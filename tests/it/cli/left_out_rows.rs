@@ -223,6 +223,8 @@ async fn a_finished_group_stays_in_the_results_if_its_rows_are_skipped() {
     let results = office.results("out");
     let file = results[0].iter().position(|heading| heading == "video_file").unwrap();
     assert!(results[1..].iter().all(|row| !row[file].is_empty()), "{results:?}");
+    let listed = office.run(&["jobs", "b.toml", "--state", "done", "--json"]).stdout;
+    assert_eq!(listed.matches("\"key\":\"a\",\"progress\"").count(), 1, "{listed}");
     // A row that is skipped alone is no part of its group's video.
     sheet("", "x");
     let ended = office.run(&["run", "b.toml"]);
