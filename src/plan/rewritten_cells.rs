@@ -196,8 +196,8 @@ fn date_part(part: &str) -> Option<String> {
 /// The number of a month that is written as an English word of at least three letters.
 fn month_number(word: &str) -> Option<usize> {
     let word = word.to_lowercase();
-    let is_meant = |month: &&str| word.len() >= 3 && month.starts_with(&word);
-    MONTHS.iter().position(|month| is_meant(&month)).map(|index| index + 1)
+    let month = MONTHS.iter().position(|month| word.len() >= 3 && month.starts_with(&word));
+    month.map(|index| index + 1)
 }
 
 /// The form of a date that a spreadsheet shows as the number of its day, such as `46082`.

@@ -358,6 +358,7 @@ mod tests {
             batch: "spring".to_owned(),
             file: String::new(),
             ledger_options,
+            is_rehearsal: false,
             has_invalid_rows: false,
         };
         let steps = |reason, key| {

@@ -191,7 +191,8 @@ fn check_script(
 }
 
 const EMPTY_SCRIPT: &str = "the script is empty";
-const EMPTY_SCRIPT_HELP: &str = "fill in the cell, or leave this avatar out everywhere: `\"isDelete\": true` in the template";
+const EMPTY_SCRIPT_HELP: &str =
+    "fill in the cell, or leave this avatar out everywhere: `\"isDelete\": true` in the template";
 
 fn check_script_text(
     text: Option<&JsonView<'_>>,

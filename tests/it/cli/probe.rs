@@ -108,7 +108,10 @@ async fn a_probe_records_draft_states_and_changed_names() {
         (&["waiting".into()][..], batch::ProjectNameHandling::Changed)
     );
     assert!(topic_lines(&probed, "unknown id")[0].contains("appears stalled"), "{probed:?}");
-    assert!(topic_lines(&probed, "wrong token")[0].contains("refused, as expected ("), "{probed:?}");
+    assert!(
+        topic_lines(&probed, "wrong token")[0].contains("refused, as expected ("),
+        "{probed:?}"
+    );
     // The next check shows it with its date.
     let shown = office.run(&["check", "named.toml", "--offline", "--json"]);
     let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
