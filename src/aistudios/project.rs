@@ -224,7 +224,7 @@ impl ProjectDetails {
     /// `None` is no proof of the opposite: the vendor may show an accepted export late.
     pub fn export_evidence(&self) -> Option<&'static str> {
         if self.credit_subtracted == Some(true) {
-            return Some("its credits were charged");
+            return Some("it reports its credits as charged");
         }
         if self.video_url.is_some() {
             return Some("it has a download link");

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 
 use crate::ledger::{JobState, StopCause};
+use crate::session::account::target::is_rehearsal_host;
 use crate::session::batch_status::BatchStatus;
 use crate::session::exit_code::ExitReason;
 use crate::session::next_steps::AttentionReason;
@@ -147,7 +148,11 @@ impl HeadlineSubject {
     fn from_counts(status: &BatchStatus) -> Self {
         let uncertain = status.count_in_state(JobState::Uncertain);
         if uncertain > 0 {
-            let message = format!("{} may already be paid for", pluralize(uncertain, "video"));
+            let done = match is_rehearsal_host(&status.batch.base_url) {
+                true => "submitted",
+                false => "paid for",
+            };
+            let message = format!("{} may already be {done}", pluralize(uncertain, "video"));
             let lead = advice(StopCause::Uncertain).lead;
             let mark = HeadlineMark::Attention;
             return Self { lead, ..Self::present(mark, ExitReason::Uncertain, message) };

@@ -113,9 +113,15 @@ impl<'c> AttentionReason<'c> {
         Self::from_status(status, row.cause.as_deref())
     }
 
-    /// Returns a short explanation.
-    pub(crate) fn describe(self) -> &'static str {
+    /// Returns a short explanation; that of a rehearsal speaks of no payment.
+    pub(crate) fn describe(self, is_rehearsal: bool) -> &'static str {
         match self {
+            Self::Uncertain if is_rehearsal => {
+                "may already be submitted; not sent again until that is known"
+            }
+            Self::Failed("fetch-failed") if is_rehearsal => {
+                "rendered; the file could not be downloaded"
+            }
             Self::Uncertain => "may already be paid for; not sent again until that is known",
             Self::Stalled => "AI Studios reports no progress; it is polled, and not paid again",
             Self::Failed("refused") => "AI Studios refused the request; nothing was rendered",
@@ -266,6 +272,7 @@ impl CommandHints {
         match reason {
             AttentionReason::Uncertain => {
                 vec![self.continue_step(match self.continue_note() {
+                    _ if self.is_rehearsal => "checks where they are, then renders what is left",
                     None => "checks AI Studios (free), then renders what is left (paid)",
                     Some(_) => "checks AI Studios (free), then renders the rest as planned (paid)",
                 })]

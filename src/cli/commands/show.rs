@@ -206,7 +206,7 @@ impl JobPage<'_> {
                 AttentionReason::Stalled
                 | AttentionReason::Failed(_)
                 | AttentionReason::Cancelled
-                | AttentionReason::Invalid => reason.describe().to_owned(),
+                | AttentionReason::Invalid => reason.describe(self.is_rehearsal).to_owned(),
             });
         }
         if let Some(message) = &job.message {

@@ -145,7 +145,8 @@ pub(crate) async fn describe_group(
         return Ok(String::new());
     };
     let rows = attention::example_rows(group, ledger, batch).await?;
-    let mut lines = vec![format!("{} {}: {}", group.jobs, reason.title(), reason.describe())];
+    let explanation = reason.describe(commands.is_rehearsal());
+    let mut lines = vec![format!("{} {}: {explanation}", group.jobs, reason.title())];
     lines.extend(rows.iter().map(row_line));
     let hidden = group.jobs.saturating_sub(rows.len() as u64);
     if hidden > 0 {

@@ -102,7 +102,7 @@ fn group_card(page: &PageRequest, next: &NextAction<'_>, priced: PricedGroup<'_>
                 span .spacer {}
                 a href=(page.links().rows(batch, &query)) { "Show " (pluralize(group.jobs, "row")) }
             }
-            p .muted { (sentence(reason.describe())) }
+            p .muted { (sentence(reason.describe(page.is_rehearsal()))) }
             @if !group.messages.is_empty() {
                 ul .messages {
                     @for message in &group.messages {

@@ -142,6 +142,7 @@ fn price(page: &PageRequest, offer: &PlanOffer, work: &BatchWork) -> Markup {
                     " (would cost about " (format_credits(estimate.credits)) ")"
                 } @else { b { (pluralize(estimate.videos, "video")) ", about " (format_credits(estimate.credits)) } }
                 " · " (format_duration(estimate.speech_duration)) " of speech · "
+                @if page.is_rehearsal() { "a real run takes " }
                 (format_duration(estimate.duration_min)) " to " (format_duration(estimate.duration_max))
             }
             @if continued > 0 { " · " (pluralize(continued, "video")) " in progress, already submitted" }

@@ -156,7 +156,7 @@ impl RowView<'_> {
                 @if let Some(progress) = job.progress.filter(|progress| is_rendering && *progress >= 0.5) {
                     progress max="100" value=(format!("{progress:.0}")) {}
                 }
-                @if let Some(reason) = AttentionReason::from_row(job) { p { (sentence(reason.describe())) } }
+                @if let Some(reason) = AttentionReason::from_row(job) { p { (sentence(reason.describe(self.page.is_rehearsal()))) } }
                 @if let Some(message) = &job.message { p .quoted { (with_code(message)) } }
                 (self.facts())
                 (self.actions())
