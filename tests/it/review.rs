@@ -296,6 +296,7 @@ async fn a_run_that_is_killed_while_it_hands_a_video_over_repeats_only_that() {
     }
     run.signal("KILL");
     run.wait();
+    office.end_leases();
     office.write("go", "");
     run_ok(&office, &["run", "b.toml"]);
     assert_eq!(fs::read_to_string(office.path("calls")).unwrap(), "x\nx\n");
