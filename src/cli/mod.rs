@@ -34,7 +34,7 @@ pub use crate::session::exit_code::ExitReason;
 /// have by default.
 const THREAD_STACK_SIZE: usize = 16 << 20;
 
-/// Turn a spreadsheet into avatar videos with AI Studios, one for each row or language
+/// Turn a spreadsheet into avatar videos by AI Studios, one per row (and language)
 #[derive(Debug, Parser)]
 #[command(name = "callsheet", version = env!("CALLSHEET_VERSION"), max_term_width = 80, term_width = 80)]
 #[command(disable_help_subcommand = true)]

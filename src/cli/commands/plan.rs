@@ -50,7 +50,7 @@ pub(crate) struct PlanArgs {
     sandbox: bool,
     #[command(flatten)]
     row_filter: RowFilterArgs,
-    /// Plan only the rows of this file, as it has them
+    /// Plan only the rows in this file, with its cells
     #[arg(long, value_name = "FILE", conflicts_with = "only")]
     with: Option<PathBuf>,
     /// Write the plan as an HTML page, with the scenes of every video

@@ -47,7 +47,7 @@ pub(crate) struct RunArgs {
     limit: Option<u32>,
     #[command(flatten)]
     row_filter: RowFilterArgs,
-    /// Run only the rows of this file, as it has them
+    /// Run only the rows in this file, with its cells
     #[arg(long, value_name = "FILE", conflicts_with = "only")]
     with: Option<PathBuf>,
     /// Do not ask before spending

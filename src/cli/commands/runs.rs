@@ -30,7 +30,9 @@ Sent: requests that may be paid for, without those that were refused.
 Ending: why the run ended; its numbers are those of the whole batch at that
 time. If there is no such reason, it is `by hand` (retry, resolve and similar
 commands), `not begun` (you answered no), `died` (killed, or power failure) or
-`live` (active). Exit: callsheet help run.
+`live` (active).
+Exit: 0 all done, 3 some failed, 6 some uncertain, 8 stopped at a limit or a
+pause; other codes: the run could not begin or go on, for the reason shown.
 
 Below the runs, the requests of operators: retry, cancel, resolve, pause,
 unpause and those of the console, by requester and with their outcome; then

@@ -186,6 +186,8 @@ mod tests {
             "a > b, .c d { margin: 0 auto; color: red; }\n@media (width: 1px) { a { x: y; } }";
         let compact = "a > b,.c d{margin:0 auto;color:red}@media (width:1px){a{x:y}}";
         assert_eq!(compact_style(style), compact);
+        let quoted = STYLE.split('"').skip(1).step_by(2);
+        quoted.for_each(|text| assert_eq!(compact_style(text), text, "is shown to users"));
     }
 
     #[test]
