@@ -57,12 +57,14 @@ fn failures_label(summary: &RunSummary) -> &'static str {
 fn results_remarks(summary: &RunSummary) -> Vec<String> {
     let own = summary.columns_like_ours.iter().map(|column| match column.to_lowercase() {
         ours if ours == *column => {
-            format!("the first `{column}` is the column of your sheet, the second the outcome")
+            format!(
+                "in results.csv, the first `{column}` is the column of your sheet, the second the outcome"
+            )
         }
-        ours => format!("`{column}` is the column of your sheet, `{ours}` the outcome"),
+        ours => format!("in results.csv, `{column}` is the column of your sheet, `{ours}` the outcome"),
     });
     let has_links = summary.is_rehearsal && summary.totals.videos > 0;
-    let links = "its links (`video_url`) work only during a rehearsal".to_owned();
+    let links = "in results.csv, the links (`video_url`) work only during a rehearsal".to_owned();
     own.chain(has_links.then_some(links)).collect()
 }
 

@@ -109,8 +109,8 @@ async fn a_rehearsal_names_its_credits_as_those_of_a_real_run_and_explains_its_r
         "{rehearsed:?}"
     );
     for remark in [
-        "  `Status` is the column of your sheet, `status` the outcome\n",
-        "  its links (`video_url`) work only during a rehearsal\n",
+        "  in results.csv, `Status` is the column of your sheet, `status` the outcome\n",
+        "  in results.csv, the links (`video_url`) work only during a rehearsal\n",
         "a real run: ",
     ] {
         assert!(rehearsed.stderr.contains(remark), "{remark}: {rehearsed:?}");
