@@ -137,10 +137,10 @@ create table payload_dictionary (
 create index payload_dictionary_template on payload_dictionary (template_hash);
 
 create table version (
-    job_id        bigint not null references job (id) deferrable initially deferred,
+    -- This, the next two and the dictionary are checked by `version_has_parents`.
+    job_id        bigint not null,
     version       bigint not null check (version >= 1),
     cells         text collate "C" not null,
-    -- These two and the dictionary are checked by `version_has_parents`.
     layout_id     bigint not null,
     template_hash text collate "C" not null,
     payload_hash  text collate "C" not null check (length(payload_hash) = 32),
@@ -423,8 +423,9 @@ create trigger tally_moves after update on job
     referencing old table as jobs_before new table as jobs_after
     for each statement execute function tally_moves();
 
--- All rows of a plan have the same batch, template and dictionary. A foreign key would be looked up for
--- each of them, which takes longer than the rest of the plan; these are looked up once for a statement.
+-- All rows of a plan have the same batch, template and dictionary, and no statement deletes a job. A
+-- foreign key would be looked up for each row, which takes longer than the rest of the plan; these are
+-- looked up once for a statement.
 create function job_has_batch() returns trigger language plpgsql as $$
 begin
     if exists (select 1 from (select distinct batch_id from jobs_after) j
@@ -445,8 +446,10 @@ begin
         where not exists (select 1 from layout l where l.id = v.layout_id)
             or not exists (select 1 from template t where t.hash = v.template_hash)
             or v.dictionary_id is not null and not exists (
-                select 1 from payload_dictionary d where d.id = v.dictionary_id)) then
-        raise exception 'a version without its layout, template or dictionary'
+                select 1 from payload_dictionary d where d.id = v.dictionary_id))
+        or exists (select 1 from versions_after v
+            where not exists (select 1 from job j where j.id = v.job_id)) then
+        raise exception 'a version without its job, layout, template or dictionary'
             using errcode = 'foreign_key_violation';
     end if;
     return null;
