@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::aistudios::{ListedProject, StudioApi};
+use crate::aistudios::{CallError, ListedProject, StudioApi};
 use crate::batch;
 use crate::batch::Batch;
 use crate::clock::Clock;
 use crate::ledger::{
-    BatchComparison, ComparedJobs, FinishedProject, JobState, Ledger, LedgerGap, RunEnding,
-    StoredBatch, Tag, TaggedProject,
+    BatchComparison, ComparedJobs, FinishedProject, Ledger, LedgerGap, RunEnding, StoredBatch, Tag,
+    TaggedProject,
 };
 use crate::runner::{OutputMarker, ProjectIndex};
 use crate::session::account::batch_trust::TrustQuestion;
@@ -77,6 +77,32 @@ struct AccountProjects {
     objection: Option<&'static str>,
 }
 
+/// The reason why an account could not be read.
+struct UnreadAccount {
+    message: String,
+    /// Whether another try may succeed. No statement of the operator replaces it.
+    may_be_read_later: bool,
+}
+
+impl UnreadAccount {
+    fn lasting(message: impl Into<String>) -> Self {
+        Self { message: message.into(), may_be_read_later: false }
+    }
+
+    fn from_call(error: &CallError) -> Self {
+        let may_be_read_later = match error {
+            CallError::Transient { .. } | CallError::RateLimited { .. } => true,
+            CallError::Account { .. }
+            | CallError::Refused { .. }
+            | CallError::Moved { .. }
+            | CallError::NotFound => false,
+        };
+        let advice = if may_be_read_later { "; try again" } else { "" };
+        let message = format!("its projects cannot be listed: {error}{advice}");
+        Self { message, may_be_read_later }
+    }
+}
+
 struct CatchUp<'c> {
     ledger: Ledger,
     clock: &'c Clock,
@@ -135,8 +161,7 @@ pub(crate) async fn catch_up(
         report.batches.push(compared);
     }
     catching_up.mark_folders(parsed()).await?;
-    let has_uncompared_files =
-        !request.is_checked && report.batches.iter().any(|one| one.objection.is_some());
+    let has_uncompared_files = report.batches.iter().any(|one| one.objection.is_some());
     report.is_complete =
         !has_uncompared_files && catching_up.ledger.close_gaps(clock.now()).await?;
     catching_up.ledger.close().await;
@@ -204,13 +229,17 @@ impl CatchUp<'_> {
         found_at.min(now).saturating_add(pause).unwrap_or(Timestamp::MAX)
     }
 
-    /// Returns why the list does not show every lost project of a batch; `None` if it does.
+    /// Returns why the list does not show every lost project of a batch; `None` if it does, or if the
+    /// operator has compared the rest by hand.
     fn list_objection(
         &self,
         index: &ProjectIndex,
         batch: &Batch,
         finished: &[FinishedProject],
     ) -> Option<&'static str> {
+        if self.request.is_checked {
+            return None;
+        }
         let are_renders_over = self.time_after_gap(batch.limits.render_timeout) <= self.clock.now();
         if !batch.studio.request.is_tagged() {
             Some("its kind of request carries no tag")
@@ -224,6 +253,13 @@ impl CatchUp<'_> {
         }
     }
 
+    /// Returns why an account that was not read holds its batch back; `None` if the operator has compared
+    /// it by hand.
+    fn objection_to(&self, unread: UnreadAccount) -> Option<String> {
+        let is_accepted = self.request.is_checked && !unread.may_be_read_later;
+        (!is_accepted).then_some(unread.message)
+    }
+
     fn last_record_at(&self) -> Timestamp {
         self.gaps.iter().map(|gap| gap.last_record_at).min().unwrap_or(NO_RECORD)
     }
@@ -235,7 +271,7 @@ impl CatchUp<'_> {
         let studio = target.ai_studios(batch, self.clock)?;
         let list = match studio.list_projects().await {
             Ok(list) => list,
-            Err(error) => return Ok((0, Some(error.to_string()))),
+            Err(error) => return Ok((0, self.objection_to(UnreadAccount::from_call(&error)))),
         };
         let index = ProjectIndex::from_list(list).with_profile(&batch.vendor);
         let objection = self.list_objection(&index, batch, &[]);
@@ -251,16 +287,13 @@ impl CatchUp<'_> {
     ) -> Result<(u64, ComparedBatch), CommandError> {
         let read = match batch {
             Ok(batch) => self.read_account(stored, batch, confirm).await,
-            Err(message) => Err(message.clone()),
+            Err(message) => Err(UnreadAccount::lasting(message)),
         };
-        let (tagged, mut objection) = match read {
+        let (tagged, objection) = match read {
             Ok(projects) => (projects.tagged, projects.objection.map(str::to_owned)),
-            Err(message) => (Vec::new(), Some(message)),
+            Err(unread) => (Vec::new(), self.objection_to(unread)),
         };
         let found = self.store(tagged).await?;
-        if self.request.is_checked {
-            objection = None;
-        }
         let mode = batch.as_ref().map_or(batch::SubmissionMode::TwoStep, |b| b.studio.submission);
         let comparison = BatchComparison {
             batch_name: stored.name.clone(),
@@ -274,14 +307,15 @@ impl CatchUp<'_> {
         Ok((found, ComparedBatch { name: stored.name.clone(), jobs, objection }))
     }
 
-    /// Reads the account's projects. The error is the reason why that is not possible.
+    /// Reads the account's projects.
     async fn read_account(
         &self,
         stored: &StoredBatch,
         batch: &Batch,
         confirm: &impl AsyncFn(TrustQuestion) -> bool,
-    ) -> Result<AccountProjects, String> {
-        let text = |error: CommandError| error.message().unwrap_or_default().to_owned();
+    ) -> Result<AccountProjects, UnreadAccount> {
+        let lasting =
+            |error: CommandError| UnreadAccount::lasting(error.message().unwrap_or_default());
         let address = self.ledger.address();
         let is_rehearsal = target::is_rehearsal_host(&stored.base_url);
         if !is_rehearsal
@@ -290,27 +324,26 @@ impl CatchUp<'_> {
         {
             let message = question.message();
             if !confirm(question).await {
-                return Err(format!("{message}; confirm it with --trust"));
+                return Err(UnreadAccount::lasting(format!("{message}; confirm it with --trust")));
             }
         }
         let rehearsal = is_rehearsal.then(RehearsalOptions::default);
         let loaded = locked_batch::load_target(address, stored, rehearsal).await;
-        let (batch, target) = loaded.map_err(text)?;
-        let studio = target.ai_studios(&batch, self.clock).map_err(text)?;
+        let (batch, target) = loaded.map_err(lasting)?;
+        let studio = target.ai_studios(&batch, self.clock).map_err(lasting)?;
         let list = studio.list_projects().await;
         target.close().await;
-        let list = list.map_err(|error| format!("its projects cannot be listed: {error}"))?;
+        let list = list.map_err(|error| UnreadAccount::from_call(&error))?;
         let finished = self.ledger.finished_projects(stored.id).await;
-        let finished = finished.map_err(|error| error.to_string())?;
+        let finished = finished.map_err(|error| UnreadAccount {
+            message: error.to_string(),
+            may_be_read_later: true,
+        })?;
         let mut index = ProjectIndex::from_list(list).with_profile(&batch.vendor);
         index.compare_with(&finished);
         let tagged = tagged_projects(&index);
-        let counts =
-            self.ledger.state_counts(stored.id).await.map_err(|error| error.to_string())?;
-        let has_ready = counts.get(&JobState::Ready).is_some_and(|jobs| *jobs > 0);
-        let objection = self.list_objection(&index, &batch, &finished);
-        // A batch without ready jobs pays for nothing before a plan or a retry, whose tags are looked up.
-        Ok(AccountProjects { tagged, objection: objection.filter(|_| has_ready) })
+        // Also of a batch without ready jobs: its next plan may add rows that were paid for since.
+        Ok(AccountProjects { tagged, objection: self.list_objection(&index, &batch, &finished) })
     }
 
     async fn store(&self, projects: Vec<TaggedProject>) -> Result<u64, CommandError> {

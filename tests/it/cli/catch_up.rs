@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use callsheet::sandbox::ListFilter;
+use callsheet::sandbox::{FaultRules, ListFilter};
 
 use crate::support::test_cli::{CommandOutput, LIMITS, TestCli};
 
@@ -125,6 +125,41 @@ async fn list_that_proves_nothing_holds_the_batch_until_the_operator_has_compare
     assert_ended(&office.run(&["run", "b.toml", "--yes"]), 0, "");
     assert_eq!(office.sandbox.bill().render_count(), 4);
     office.assert_guarantees(4);
+}
+
+/// A batch without a row to render may get rows that were paid for since.
+#[tokio::test(flavor = "multi_thread")]
+async fn list_that_proves_nothing_holds_a_finished_batch_as_well() {
+    let office = office(2, "one-step").await;
+    office.write_batch("submission = 'one-step'", LIMITS);
+    assert_ended(&office.run(&["run", "b.toml", "--yes"]), 0, "");
+    keep_copy(&office, true);
+    restore(&office, "old.db");
+    assert_ended(&office.run(&["ledger", "catch-up"]), 6, "list may show a render only when");
+    office.write("s.csv", "key,script\nk000,Hello 0\nk001,Hello 1\nk002,Hello 2\n");
+    assert_ended(&office.run(&["run", "b.toml", "--yes"]), 6, "callsheet ledger catch-up");
+    assert_eq!(office.sandbox.bill().render_count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_cannot_be_reached_is_not_accepted_as_checked() {
+    let office = office(3, "one-step").await;
+    assert_ended(&office.run(&["run", "b.toml", "--yes", "--limit", "1"]), 8, "");
+    keep_copy(&office, true);
+    assert_ended(&office.run(&["run", "b.toml", "--yes"]), 0, "");
+    restore(&office, "old.db");
+    office.sandbox.set_faults(FaultRules::parse("503=list:always").unwrap());
+    for args in [&["ledger", "catch-up"][..], &["ledger", "catch-up", "--checked"]] {
+        let ended = office.run(args);
+        assert_ended(&ended, 6, "its projects cannot be listed");
+        assert_ended(&ended, 6, "try again");
+        assert_ended(&office.run(&["run", "b.toml", "--yes"]), 6, "callsheet ledger catch-up");
+    }
+    office.sandbox.set_faults(FaultRules::default());
+    assert_ended(&office.run(&["ledger", "catch-up", "--checked"]), 0, "2 videos found");
+    assert_ended(&office.run(&["run", "b.toml", "--yes"]), 0, "");
+    assert_eq!(office.sandbox.bill().render_count(), 3);
+    office.assert_guarantees(3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
