@@ -41,7 +41,7 @@ pub use evidence::{
 pub use file_lock::{BatchFileLock, command_requester, host_name};
 pub use files::output_marker::{MARKER_FILE_NAME, MarkedLedger, OutputMarker};
 pub use files::shared_file::read_shared_file;
-pub use files::video_name::{VideoRename, rename_video};
+pub use files::video_name::{VideoRename, has_video_bytes, rename_video};
 pub use input::{RunInput, RunOptions, RunSettings};
 pub use lease_lock::BatchLeaseLock;
 pub use limits::account_limits::AccountLimits;

@@ -286,6 +286,36 @@ async fn only_approved_videos_are_handed_over_where_review_is_required() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_with_other_bytes_than_the_approved_ones_is_not_handed_over() {
+    let office = TestCli::new(3).await;
+    write_settings(&office, &format!("{APPEND}\n[review]\nrequired = true"));
+    run_ok(&office, &["run", "b.toml"]);
+    run_ok(&office, &["review", "promo", "--approve", "k000", "k001"]);
+    // Another video, which was not approved, and a changed one of the same size.
+    fs::copy(office.path("out/k002.mp4"), office.path("out/k000.mp4")).unwrap();
+    let mut bytes = fs::read(office.path("out/k001.mp4")).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(office.path("out/k001.mp4"), &bytes).unwrap();
+    let refused = office.run(&["run", "b.toml", "--limit", "0"]);
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    assert!(refused.stderr.contains("k001.mp4` is not the file that was approved"), "{refused:?}");
+    assert!(!handed_keys(&office).contains(&"k001".to_owned()));
+    for video in handed(&office) {
+        let file = fs::read(video["file"].as_str().unwrap()).unwrap();
+        assert_eq!(blake3::hash(&file).to_string(), video["digest"].as_str().unwrap(), "{video}");
+    }
+
+    // Nothing is rendered again: what was deleted is downloaded.
+    fs::remove_file(office.path("out/k001.mp4")).unwrap();
+    run_ok(&office, &["run", "b.toml"]);
+    run_ok(&office, &["run", "b.toml"]);
+    let mut keys = handed_keys(&office);
+    keys.sort();
+    assert_eq!(keys, ["k000", "k001"]);
+    assert_eq!(office.sandbox.render_count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_killed_while_it_hands_a_video_over_repeats_only_that() {
     let office = TestCli::new(1).await;
     let command = "echo x >> calls; test -e go || exec sleep 60";

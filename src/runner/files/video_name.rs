@@ -31,6 +31,14 @@ pub(in crate::runner) fn versioned_name(name: &str, version: i64) -> String {
     with_suffix(Path::new(name), &format!("-v{version}")).display().to_string()
 }
 
+/// Returns whether the file at `path` has the bytes of this hash.
+///
+/// # Errors
+/// It cannot be read.
+pub fn has_video_bytes(path: &Path, hash: &str) -> io::Result<bool> {
+    Ok(hash_file(path)? == hash)
+}
+
 /// Renames the video `file` of `folder`, which is of `version` and has `hash`, to `name`. A rename that
 /// was interrupted counts as one.
 ///

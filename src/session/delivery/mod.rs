@@ -16,7 +16,7 @@ use crate::batch::{Batch, OnDoneSettings};
 use crate::clock::Clock;
 use crate::ledger::{BatchLease, DeliveryCounts, DeliveryResult, LedgerError, ReviewItem};
 use crate::process::{ForeignCommand, check_program};
-use crate::runner::StopSignal;
+use crate::runner::{StopSignal, has_video_bytes};
 use crate::session::delivery::delivery_input::DeliveryInput;
 use crate::session::error::CommandError;
 use crate::session::event::{SessionEvent, SessionObserver};
@@ -162,6 +162,13 @@ impl DeliveryLoop<'_> {
         if !path.is_file() {
             return Err(format!("`{}` does not exist", path.display()));
         }
+        if self.batch.review.required && !is_approved_file(path.clone(), item).await {
+            return Err(format!(
+                "`{}` is not the file that was approved; delete it, and the next run downloads the \
+                 video again",
+                path.display()
+            ));
+        }
         let words = &self.settings.command;
         let Some(program) = words.first() else { return Ok(()) };
         let document = input.document(item, &path, attempt);
@@ -180,6 +187,13 @@ impl DeliveryLoop<'_> {
             () = stopped => Err(format!("`{program}` was killed because the run was stopped")),
         }
     }
+}
+
+/// Returns whether the file has the bytes to which the verdict is bound.
+async fn is_approved_file(path: PathBuf, item: &ReviewItem) -> bool {
+    let hash = item.video_hash.clone();
+    let compared = tokio::task::spawn_blocking(move || has_video_bytes(&path, &hash)).await;
+    matches!(compared, Ok(Ok(true)))
 }
 
 /// Returns when a video is tried again after its attempt of this number failed. Each pause is twice as
