@@ -39,7 +39,7 @@ pub use crate::ledger::model::capacity::{Capacity, ClaimBlock};
 pub use crate::ledger::model::console_role::ConsoleRole;
 pub use crate::ledger::model::identity::{LedgerId, LedgerIdentity, TagSecret};
 pub use crate::ledger::model::job_ranges::JobRanges;
-pub use crate::ledger::model::job_update::{JobUpdate, VerifiedVideo};
+pub use crate::ledger::model::job_update::{JobUpdate, MAY_STILL_FINISH, VerifiedVideo};
 pub use crate::ledger::model::operator_request::{
     JobResolution, NewOperatorRequest, OperatorAction, OperatorRequest, RequestOutcome,
     RequestedAction, ShownSet, TargetFilter, UncertainDecision,

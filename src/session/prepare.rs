@@ -434,7 +434,10 @@ pub(crate) async fn commit_all(
         let has_selection = plan.selected_rows.is_some();
         let id = plan.commit(clock.now()).await.map_err(CommandError::unexpected)?;
         let lease = match lease {
-            Some(lease) => lease,
+            Some(lease) => {
+                lease.recheck_due_jobs(clock.now()).await?;
+                lease
+            }
             None => begin_run(ledger, id, clock).await?,
         };
         locked.report.set_ledger_batch(ledger, id, Some(lease.clone()));

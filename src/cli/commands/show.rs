@@ -318,12 +318,12 @@ fn payment_line(submissions: &[SubmissionRow]) -> String {
         parts.push(format!("paid for: {}{credits}", pluralize(paid, "render")));
     }
     if failed > 0 {
-        let (renders, them) = if failed == 1 { ("render", "it") } else { ("renders", "them") };
+        let renders = if failed == 1 { "render" } else { "renders" };
         let subject = match paid {
             0 => format!("paid requests: {failed}; the {renders}"),
             _ => format!("{failed} more {renders}"),
         };
-        parts.push(format!("{subject} failed at AI Studios, which may have charged for {them}"));
+        parts.push(format!("{subject} failed or timed out, and may have been charged"));
     }
     if unknown > 0 {
         parts.push(format!("{} may have been paid for", pluralize(unknown, "request")));

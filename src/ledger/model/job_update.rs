@@ -8,6 +8,10 @@ use jiff::Timestamp;
 use crate::ledger::model::recheck_reason::RecheckReason;
 use crate::ledger::model::state::{JobEvent, JobState};
 
+/// The end of the message about a render that was given up without a report that it failed: it may still
+/// finish, and counts as paid for.
+pub const MAY_STILL_FINISH: &str = "may still finish";
+
 /// A finding about one job.
 #[derive(Clone, Debug, PartialEq)]
 pub enum JobUpdate {

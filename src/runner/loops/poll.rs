@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::aistudios::{CallError, ProjectDetails, RenderStatus, StudioApi};
-use crate::ledger::{DueClaim, DueJob, JobState, JobUpdate, LedgerError};
+use crate::ledger::{DueClaim, DueJob, JobState, JobUpdate, LedgerError, MAY_STILL_FINISH};
 use crate::runner::callbacks;
 use crate::runner::context::RunContext;
 use crate::runner::event::RunEvent;
@@ -218,7 +218,7 @@ async fn on_running<S: StudioApi>(
     let watched = run.progress.render_watch().note_progress(due.submission, now, progress);
     if watched.total > limits.render_timeout {
         let timeout = format_exact_duration(limits.render_timeout);
-        let message = format!("timed out after {timeout}; may still finish");
+        let message = format!("timed out after {timeout}; {MAY_STILL_FINISH}");
         return on_timeout(run, due, message).await;
     }
     let stalled = watched.unmoved > limits.stall_after;
@@ -256,8 +256,8 @@ fn render_age<S: StudioApi>(run: &RunContext<S>, due: &DueJob, watched: WatchedT
 async fn on_poll_error<S: StudioApi>(run: &RunContext<S>, due: &DueJob) -> Result<(), LedgerError> {
     let timeout = run.settings.limits.render_timeout;
     if watched_time(run, due) > timeout {
-        let message =
-            format!("its progress could not be read for {}", format_exact_duration(timeout));
+        let timeout = format_exact_duration(timeout);
+        let message = format!("its progress could not be read for {timeout}; {MAY_STILL_FINISH}");
         return on_timeout(run, due, message).await;
     }
     reschedule(run, due, run.settings.limits.poll_max).await

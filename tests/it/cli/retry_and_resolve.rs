@@ -28,6 +28,38 @@ async fn retry_failed_adopts_late_videos_without_paying() {
     assert_eq!(office.sandbox.render_count(), 3);
 }
 
+/// The render that was given up is of the content that the sheet wants again, as another version.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sheet_that_changes_back_takes_the_video_that_came_late() {
+    for renders_the_other in [false, true] {
+        let office = cli_with_timed_out_renders(2).await;
+        let sheet = std::fs::read_to_string(office.path("s.csv")).unwrap();
+        office.write("s.csv", &sheet.replace("Hello 0", "Good morning"));
+        let (limit, paid) = if renders_the_other { ("9", 3) } else { ("0", 2) };
+        office.run(&["run", "b.toml", "--yes", "--accept-changes", "--limit", limit]);
+        office.sandbox.advance(Duration::from_secs(3600));
+        assert_eq!(office.sandbox.render_count(), paid, "{limit}");
+        office.write("s.csv", &sheet);
+        let ended = office.run(&["run", "b.toml", "--yes", "--accept-changes"]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(office.assert_guarantees(2), ["done"; 2]);
+        assert_eq!(office.sandbox.render_count(), paid, "nothing was paid for again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_render_that_was_given_up_counts_as_paid_when_its_key_or_text_changes() {
+    let office = cli_with_timed_out_renders(5).await;
+    let sheet = std::fs::read_to_string(office.path("s.csv")).unwrap();
+    for changed in [sheet.replace("k00", "K-"), sheet.replace("Hello", "Good morning")] {
+        office.write("s.csv", &changed);
+        let stopped = office.run(&["run", "b.toml", "--yes"]);
+        assert_eq!(stopped.code, Some(8), "{stopped:?}");
+        assert!(stopped.stderr.contains("--accept-changes"), "{stopped:?}");
+    }
+    assert_eq!(office.sandbox.render_count(), 5);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn retry_shows_how_to_check_for_late_videos_before_paying() {
     let office = cli_with_timed_out_renders(2).await;

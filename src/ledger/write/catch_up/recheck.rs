@@ -1,29 +1,41 @@
 //! The check before a second payment: a job that is due again, and whose last paid request was or may
 //! have been accepted, becomes uncertain instead of being claimed.
 //!
-//! It does not matter which command made the job due. The reconcile loop reads the project, and either
+//! It does not matter which command made the job due, nor which version of the job was sent, if its
+//! content is the same. The reconcile loop reads the project, and either
 //! follows the earlier render or makes the job due again. A project that rows change in place is
 //! left out, because it may show another row's render.
 
 use jiff::Timestamp;
 
+use crate::ledger::error::LedgerError;
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::Statement;
+use crate::ledger::write::lease::BatchLease;
+use crate::ledger::write::write_op::WriteOp;
 
-/// The last paid submission of each due job, if it may have been accepted. One that the operator
-/// abandoned is checked like a lost response.
+/// The last paid submission of each due job for the content that is due, if it may have been accepted.
+/// One that the operator abandoned is checked like a lost response. A sheet that changed and changed
+/// back has made a new version of content that was sent before: its submission counts for that version
+/// from now on.
 static MARK_SUBMISSIONS: Statement = Statement::new("-- ledger::recheck, submissions
     update submission set outcome = 'uncertain',
         recheck = case when outcome = 'abandoned' then null else 'retried' end,
         recheck_since = case when outcome = 'abandoned' then null else coalesce(settled_at, $2) end,
-        decline = case when outcome = 'refused' then coalesce(decline, 'it was declined') else null end
+        decline = case when outcome = 'refused' then coalesce(decline, 'it was declined') else null end,
+        version = (select j.version from job j where j.id = submission.job_id)
     where id in (
         select (select max(t.id) from submission t
-            where t.job_id = j.id and t.version = j.version and t.paid_at is not null)
+            join version w on w.job_id = t.job_id and w.version = t.version
+            where t.job_id = j.id and t.paid_at is not null
+                and (t.version = j.version or (w.done_at is null and w.payload_hash = (
+                    select v.payload_hash from version v
+                    where v.job_id = j.id and v.version = j.version))))
         from job j {by job_due}
         where j.batch_id = $1 and j.state = 'ready' and j.drafted = 0 and j.attempts > 0)
-    and outcome in ('render-failed', 'refused', 'abandoned')
+    and (outcome in ('render-failed', 'refused', 'abandoned') or (outcome = 'rendered'
+        and version <> (select j.version from job j where j.id = submission.job_id)))
     and (subject is null or (project_id is not null and subject <> project_id))");
 
 static INSERT_EVENTS: Statement = Statement::new(
@@ -77,5 +89,23 @@ impl Recheck {
             db.execute(statement, binds![batch, now, run]).await?;
         }
         Ok(doubted)
+    }
+}
+
+impl WriteOp for Recheck {
+    type Output = ();
+
+    async fn apply(&mut self, db: &mut StoreConnection) -> Result<(), LedgerError> {
+        self.mark_jobs(db).await?;
+        Ok(())
+    }
+}
+
+impl BatchLease {
+    /// Makes the due jobs uncertain whose content may be paid for already, such as those that a plan
+    /// has just made due.
+    pub async fn recheck_due_jobs(&self, now: Timestamp) -> Result<(), LedgerError> {
+        let op = Recheck { batch: self.batch.0, run: self.run.0, now };
+        self.ledger.writer.execute(op).await
     }
 }

@@ -135,6 +135,7 @@ impl RecordUpdate {
             state: reached,
         };
         let evaluated = EvaluatedUpdate {
+            batch,
             job_id: self.job.0,
             run: self.run.0,
             now,

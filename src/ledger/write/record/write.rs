@@ -9,10 +9,12 @@ use crate::ledger::model::state::{JobEvent, JobState};
 use crate::ledger::store::bind_value::binds;
 use crate::ledger::store::connection::StoreConnection;
 use crate::ledger::store::statement::{BoundStatement, Statement};
+use crate::ledger::write::catch_up::recheck::Recheck;
 use crate::ledger::write::record::truncate_detail;
 
 /// The rows that an update changes.
 pub(super) struct EvaluatedUpdate<'u> {
+    pub(super) batch: i64,
     pub(super) job_id: i64,
     pub(super) run: i64,
     pub(super) now: Timestamp,
@@ -82,6 +84,11 @@ static FIND_REUSABLE_VIDEO: Statement = Statement::new(
     join version w on w.job_id = v.job_id and w.payload_hash = v.payload_hash
     where v.job_id = $1 and v.version = $2 and w.done_at is not null
     order by w.version desc limit 1",
+);
+
+static IS_UNCERTAIN: Statement = Statement::new(
+    "-- ledger::record, checked first
+    select state = 'uncertain' from job where id = $1",
 );
 
 static REUSE_VIDEO: Statement = Statement::new(
@@ -217,11 +224,22 @@ impl EvaluatedUpdate<'_> {
         let version = successor.version;
         let same: Option<(i64, String)> =
             db.fetch_optional(&FIND_REUSABLE_VIDEO, binds![self.job_id, version]).await?;
-        let Some((source, file)) = same else { return Ok(None) };
+        let Some((source, file)) = same else { return self.recheck(db).await };
         let reused = Job { state: JobState::Reused, video_file: Some(file), ..successor.clone() };
         let reuse = BoundStatement::new(&REUSE_VIDEO, binds![self.job_id, version, source]);
         let changes = [reuse].into_iter().chain(self.successor_changes(JobEvent::Reused, &reused));
         db.execute_together(changes.collect()).await?;
         Ok(Some(reused.state))
+    }
+
+    /// The next version may have the content of one whose paid request is not settled: that is checked
+    /// before anything is paid again.
+    async fn recheck(&self, db: &mut StoreConnection) -> Result<Option<JobState>, sqlx::Error> {
+        let (run, now) = (self.run, self.now);
+        if (Recheck { batch: self.batch, run, now }).mark_jobs(db).await? == 0 {
+            return Ok(None);
+        }
+        let is_checked: bool = db.fetch_value(&IS_UNCERTAIN, binds![self.job_id]).await?;
+        Ok(is_checked.then_some(JobState::Uncertain))
     }
 }

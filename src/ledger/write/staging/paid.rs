@@ -3,7 +3,8 @@
 //! with an earlier plan, such as one of a filtered sheet.
 //!
 //! Reads only, apart from the temporary tables. A video is paid for if the planned version of its
-//! job is done, reused, or was or may have been accepted. Invariant: a job whose next version was
+//! job is done, reused, or was or may have been accepted, unless AI Studios reports that the render
+//! failed. Invariant: a job whose next version was
 //! already confirmed by an earlier plan does not count again.
 
 use std::ops::ControlFlow;
@@ -71,7 +72,12 @@ static FIND_PAID_JOBS: Statement = Statement::new(
         and (j.state in ('done', 'reused') or exists (
             select 1 from submission p where p.job_id = j.id and p.version = j.wanted_version
                 and p.paid_at is not null
-                and p.outcome in ('sent', 'uncertain', 'accepted', 'rendered', 'abandoned')))",
+                and (p.outcome in ('sent', 'uncertain', 'accepted', 'rendered', 'abandoned')
+                    or p.outcome = 'render-failed' and (
+                        select e.detail from event e
+                        where e.job_id = j.id and e.submission_id = p.id
+                            and e.event = 'render-failed'
+                        order by e.id desc limit 1) like '%may still finish')))",
 );
 
 /// A changed row whose new content was rendered before costs nothing.
@@ -133,6 +139,9 @@ impl ComparedSheet {
     /// Returns the paid videos that the plan concerns; all zero if it adds, changes and
     /// removes no row.
     pub async fn paid_totals(&mut self) -> Result<PaidTotals, LedgerError> {
+        if self.staging.batch.is_none() {
+            return Ok(PaidTotals::default());
+        }
         Ok(self.staging.db.fetch_one(&PAID_TOTALS, binds![]).await?)
     }
 
@@ -156,5 +165,18 @@ impl ComparedSheet {
         };
         self.staging.db.fetch_each(&NEW_ROWS, binds![], each).await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ledger::MAY_STILL_FINISH;
+    use crate::ledger::store::statement::SqlDialect;
+    use crate::ledger::write::staging::paid::*;
+
+    #[test]
+    fn a_render_that_may_still_finish_is_known_by_its_message() {
+        let pattern = format!("like '%{MAY_STILL_FINISH}'");
+        assert!(FIND_PAID_JOBS.expanded(SqlDialect::Sqlite).contains(&pattern));
     }
 }
