@@ -35,8 +35,7 @@ pub use event::{ACCEPTED_MESSAGE, CONFIRMED_PREFIX, DECLINED_PREFIX, RunEvent, R
 pub use evidence::project_index::ProjectIndex;
 pub use evidence::sent_name::sent_project_name;
 pub use evidence::{
-    Observation, SubmissionEvidence, assess_submission, combine_with_callback, has_own_render,
-    profile_keeps_export_id,
+    Observation, SubmissionEvidence, has_own_render, judge_submission, profile_keeps_export_id,
 };
 pub use file_lock::{BatchFileLock, command_requester, host_name};
 pub use files::output_marker::{MARKER_FILE_NAME, MarkedLedger, OutputMarker};

@@ -315,6 +315,14 @@ async fn approval_during_a_live_run_begins_when_that_run_has_ended() {
     assert!(page.contains("It waits for the run of"), "{page}");
     wait_for_videos(&office, "spring", 3).await;
     assert_eq!(office.sandbox.render_count(), 3);
+    let log = office.path("callsheet-console/spring/run.log");
+    wait_for(|| {
+        let said = std::fs::read_to_string(&log).unwrap_or_default();
+        let line = said.lines().rfind(|line| line.starts_with("This run:"))?;
+        // The former run made the other two.
+        line.contains("1 video in").then_some(())
+    })
+    .await;
     let runs = office.run(&["runs", "spring", "--json"]);
     assert_eq!(runs.stdout.matches("\"started\"").count(), 2, "{runs:?}");
 }

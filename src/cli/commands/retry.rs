@@ -155,7 +155,7 @@ async fn print_uncertain(
     commands: &CommandHints,
     printer: &Printer,
 ) -> Result<(), CommandError> {
-    let uncertain = count_in_state(ledger, stored, JobState::Uncertain).await?;
+    let uncertain = PaidVideos::in_batch(ledger, stored).await?.uncertain;
     if uncertain > 0 {
         printer.status(&format!(
             "{} left unchanged: may already be paid for. To decide:\n    {}",
@@ -262,9 +262,12 @@ async fn cancel_jobs(
 ) -> Result<(), CommandError> {
     let OperatorBatch { ledger, stored, .. } = batch;
     let keys = complete_keys(ledger, stored, &args.keys).await?;
+    let paid = match keys.as_slice() {
+        [] => PaidVideos::in_batch(ledger, stored).await?,
+        keys => PaidVideos::among_keys(ledger, stored, keys).await?,
+    };
     let action = RequestedAction::Cancel(TargetFilter { keys, ..TargetFilter::default() });
     let set = ledger.target_set(stored.id, &action).await?;
-    let paid = PaidVideos::read(ledger, stored).await?;
     let question = format!("Cancel {}?", pluralize(set.totals().jobs, "video"));
     if set.jobs().is_empty() || !confirm(&question, args.yes, printer) {
         let document = json!({ "cancelled": 0, "still_billed": paid.count(), "request": null });
@@ -287,7 +290,7 @@ async fn cancel_jobs(
     Ok(())
 }
 
-/// The videos of a batch that were paid for, or may have been, and so cannot be cancelled any more.
+/// The videos to be cancelled that were paid for, or may have been, and so cannot be cancelled any more.
 struct PaidVideos {
     submitting: u64,
     uncertain: u64,
@@ -295,12 +298,30 @@ struct PaidVideos {
 }
 
 impl PaidVideos {
-    async fn read(ledger: &Ledger, stored: &StoredBatch) -> Result<Self, CommandError> {
-        Ok(Self {
-            submitting: count_in_state(ledger, stored, JobState::Submitting).await?,
-            uncertain: count_in_state(ledger, stored, JobState::Uncertain).await?,
-            rendering: count_in_state(ledger, stored, JobState::Rendering).await?,
-        })
+    async fn in_batch(ledger: &Ledger, stored: &StoredBatch) -> Result<Self, CommandError> {
+        let counts = ledger.state_counts(stored.id).await?;
+        Ok(Self::with_counts(|state| counts.get(&state).copied().unwrap_or(0)))
+    }
+
+    async fn among_keys(
+        ledger: &Ledger,
+        stored: &StoredBatch,
+        keys: &[String],
+    ) -> Result<Self, CommandError> {
+        let mut states = Vec::new();
+        for key in keys {
+            let history = ledger.job_history(stored.id, key).await?;
+            states.extend(history.and_then(|history| history.job.state));
+        }
+        Ok(Self::with_counts(|state| states.iter().filter(|it| **it == state).count() as u64))
+    }
+
+    fn with_counts(count: impl Fn(JobState) -> u64) -> Self {
+        Self {
+            submitting: count(JobState::Submitting),
+            uncertain: count(JobState::Uncertain),
+            rendering: count(JobState::Rendering),
+        }
     }
 
     fn count(&self) -> u64 {
@@ -339,13 +360,4 @@ async fn complete_keys(
         keys.extend(find_row_keys(ledger, stored, part).await?);
     }
     Ok(keys)
-}
-
-async fn count_in_state(
-    ledger: &Ledger,
-    stored: &StoredBatch,
-    state: JobState,
-) -> Result<u64, CommandError> {
-    let counts = ledger.state_counts(stored.id).await?;
-    Ok(counts.get(&state).copied().unwrap_or(0))
 }

@@ -77,7 +77,7 @@ pub struct Observation {
 const UNREAD_OTHER_MESSAGE: &str = "a project with its tag could not be read";
 
 /// Draws the conclusion from a check: the project list, and the observations about one submission.
-pub(super) fn judge(
+pub fn judge_submission(
     due: &DueJob,
     index: &Result<ProjectIndex, String>,
     observation: &Observation,
@@ -103,7 +103,7 @@ pub(super) fn needs_task_search(due: &DueJob, index: &ProjectIndex) -> bool {
 }
 
 /// Assesses a submission from the project list and the projects that were read.
-pub fn assess_submission(
+pub(in crate::runner) fn assess_submission(
     due: &DueJob,
     index: &Result<ProjectIndex, String>,
     observation: &Observation,
@@ -127,7 +127,7 @@ pub fn assess_submission(
 
 /// Combines an assessment with the callbacks received. A callback proves that the request was
 /// accepted, but it never identifies the project.
-pub fn combine_with_callback(
+pub(in crate::runner) fn combine_with_callback(
     due: &DueJob,
     assessed: SubmissionEvidence,
     callbacks: Option<&CallbackReport>,

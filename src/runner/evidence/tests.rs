@@ -65,10 +65,10 @@ fn render_task_of_a_callback_identifies_the_project_of_an_untagged_request() {
     let index = Ok(ProjectIndex::default());
     let callbacks = Some(CallbackReport::default());
     let mut observation = Observation { callbacks, ..Observation::default() };
-    let evidence = judge(&due, &index, &observation);
+    let evidence = judge_submission(&due, &index, &observation);
     assert!(matches!(evidence, SubmissionEvidence::Inconclusive { .. }), "{evidence:?}");
     observation.project_by_task = Some("p7".to_owned());
-    let evidence = judge(&due, &index, &observation);
+    let evidence = judge_submission(&due, &index, &observation);
     assert!(
         matches!(&evidence, SubmissionEvidence::Accepted { project_id, .. } if project_id == "p7")
     );
@@ -291,7 +291,7 @@ fn a_decline_is_not_believed_with_a_list_that_leaves_out_projects() {
             (index(false, true, true), true),
             (Err("no list".to_owned()), false),
         ] {
-            let evidence = judge(&due, &index, &observation);
+            let evidence = judge_submission(&due, &index, &observation);
             let verdict = judge_recheck(&due, &index, &observation, context, evidence);
             let settles = matches!(verdict, RecheckVerdict::Settle(JobUpdate::Refused { .. }));
             assert_eq!(settles, is_believed, "gone: {is_draft_gone}, {index:?}: {verdict:?}");
@@ -299,7 +299,7 @@ fn a_decline_is_not_believed_with_a_list_that_leaves_out_projects() {
         // The project that could not be read may be the render.
         let (index, has_unread_others) = (index(true, false, false), true);
         let observation = Observation { has_unread_others, ..observation };
-        let evidence = judge(&due, &index, &observation);
+        let evidence = judge_submission(&due, &index, &observation);
         assert_ne!(evidence, SubmissionEvidence::Absent);
         let verdict = judge_recheck(&due, &index, &observation, context, evidence);
         assert!(matches!(verdict, RecheckVerdict::Unclear(_)), "{verdict:?}");
@@ -334,7 +334,7 @@ fn a_decline_of_a_request_without_a_tag_waits_for_the_operator_unless_no_project
             let draft = Some(Ok(project("d1", NAME)));
             let observation = Observation { draft, ..Observation::default() };
             let index = Ok(index.clone());
-            let evidence = judge(&due, &index, &observation);
+            let evidence = judge_submission(&due, &index, &observation);
             let verdict = judge_recheck(&due, &index, &observation, context, evidence);
             let is_settled = matches!(verdict, RecheckVerdict::Settle(_));
             assert_eq!(is_settled, is_believed, "{request}, {reason:?}, {index:?}: {verdict:?}");

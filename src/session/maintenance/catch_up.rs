@@ -174,8 +174,9 @@ impl CatchUpRequest {
     fn read_new_files(&self, stored: &[StoredBatch]) -> Result<Vec<Batch>, CommandError> {
         let mut new = Vec::new();
         for file in &self.files {
-            let batch = batch::read(file)
+            let mut batch = batch::read(file)
                 .map_err(|problems| CommandError::new(ExitReason::Input, problems))?;
+            target::override_host(&mut batch, None)?;
             if stored.iter().all(|one| one.name != batch.name.as_str()) {
                 new.push(batch);
             }

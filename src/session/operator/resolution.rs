@@ -16,8 +16,8 @@ use crate::ledger::{
     SubmissionId, UncertainDecision,
 };
 use crate::runner::{
-    Observation, ProjectIndex, SubmissionEvidence, assess_submission, combine_with_callback,
-    has_own_render, profile_keeps_export_id, sent_project_name,
+    Observation, ProjectIndex, SubmissionEvidence, has_own_render, judge_submission,
+    profile_keeps_export_id, sent_project_name,
 };
 use crate::session::account::target::RunTarget;
 use crate::session::error::CommandError;
@@ -225,7 +225,7 @@ async fn gather_evidence(
 ) -> Result<SubmissionEvidence, CommandError> {
     let UncertainJob { ledger, stored, .. } = job;
     let own_id = due.render_id.as_ref().or(due.project_id.as_ref());
-    let mut observation = Observation::default();
+    let mut observation = Observation { callbacks: callback.cloned(), ..Observation::default() };
     if let Some(id) = own_id {
         let read = studio.read_project(id).await;
         observation.draft = Some(read.map_err(|error| error.to_string()));
@@ -240,29 +240,33 @@ async fn gather_evidence(
             index.keeps_ids = keeps_ids?;
             let finished = ledger.finished_projects(stored.id).await?;
             index.hides_known_projects = !index.compare_with(&finished).is_empty();
-            observation.others = read_others(due, &index, studio).await;
+            (observation.others, observation.has_unread_others) =
+                read_others(due, &index, studio).await;
             Ok(index)
         }
         Err(error) => Err(error.to_string()),
     };
-    let keeps_ids = list.as_ref().is_ok_and(|list: &ProjectIndex| list.keeps_ids);
-    let assessed = assess_submission(due, &list, &observation);
-    Ok(combine_with_callback(due, assessed, callback, keeps_ids))
+    Ok(judge_submission(due, &list, &observation))
 }
 
-/// Reads the other projects with the job's tag, as far as possible.
+/// Reads the other projects with the job's tag. Returns them, and whether one of them could not be read.
 async fn read_others(
     due: &DueJob,
     index: &ProjectIndex,
     studio: &impl StudioApi,
-) -> Vec<ProjectDetails> {
-    let mut others = Vec::new();
+) -> (Vec<ProjectDetails>, bool) {
+    let (mut others, mut has_unread) = (Vec::new(), false);
     for listed in index.with_tag(&due.tag) {
-        if due.project_id.as_deref() != Some(listed.id.as_str()) {
-            others.extend(studio.read_project(listed.id.as_str()).await.ok());
+        if due.project_id.as_deref() == Some(listed.id.as_str()) {
+            continue;
+        }
+        match studio.read_project(listed.id.as_str()).await {
+            Ok(project) => others.push(project),
+            Err(CallError::NotFound) => {}
+            Err(_) => has_unread = true,
         }
     }
-    others
+    (others, has_unread)
 }
 
 /// Rejects the statement that a request was not accepted while it may still arrive.

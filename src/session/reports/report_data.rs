@@ -42,6 +42,8 @@ pub(super) struct ReportData {
     pub(super) commands: CommandHints,
     pub(super) stored: Option<(Ledger, BatchId)>,
     pub(super) lease: Option<BatchLease>,
+    /// When this run got the batch, after any other run of it.
+    pub(super) leased_at: Option<Timestamp>,
     pub(super) summary: Option<RunSummary>,
     /// Why the run ended, once that is known.
     pub(super) stop: Option<RunStop>,
@@ -79,6 +81,7 @@ impl ReportData {
             commands,
             stored: None,
             lease: None,
+            leased_at: None,
             summary: None,
             stop: None,
             notify,

@@ -212,7 +212,9 @@ impl RunReport {
         batch: BatchId,
         lease: Option<BatchLease>,
     ) {
+        let now = self.clock.now();
         self.update(|data| {
+            data.leased_at = data.leased_at.or_else(|| lease.is_some().then_some(now));
             data.stored = Some((ledger.clone(), batch));
             data.record.run = lease.as_ref().map(BatchLease::run_id);
             data.lease = lease;
@@ -356,7 +358,9 @@ impl RunReport {
         ledger: &Ledger,
         batch: BatchId,
     ) -> Result<RunTotals, LedgerError> {
-        let (started, now) = (self.started_at, self.clock.now());
+        // Before it had the batch, another run may have made videos of it.
+        let leased_at = self.read(|data| data.leased_at);
+        let (started, now) = (leased_at.unwrap_or(self.started_at), self.clock.now());
         let duration = elapsed(started, now);
         let videos = ledger.count_done_between(batch, started, now).await?.count;
         let credits = self.read(|data| Some(data.record.credits.run.estimated));

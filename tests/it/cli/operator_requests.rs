@@ -76,6 +76,7 @@ async fn retry_and_cancel_work_while_a_run_is_live() {
     let cancelled = office.run(&["cancel", "promo", "k007", "k008", "--yes", "--json"]);
     assert_eq!(cancelled.code, Some(0), "{cancelled:?}");
     assert_eq!(json_of(&cancelled)["cancelled"], 2, "{cancelled:?}");
+    assert_eq!(json_of(&cancelled)["still_billed"], 0, "others are rendering: {cancelled:?}");
     assert!(office.sandbox.render_count() < rendered + 4, "the run was over before");
     office.sandbox.update_switches(|switches| switches.time_scale = TIME_SCALE);
     let ended = run.wait();

@@ -25,7 +25,8 @@ use crate::runner::evidence::quiet_wait::{QuietWait, check_interval};
 use crate::runner::evidence::resend_export::{ResendOutcome, can_resend_export, resend_export};
 use crate::runner::evidence::sent_name::sent_project_name;
 use crate::runner::evidence::{
-    Observation, SubmissionEvidence, is_tagged, judge, needs_task_search, profile_keeps_export_id,
+    Observation, SubmissionEvidence, is_tagged, judge_submission, needs_task_search,
+    profile_keeps_export_id,
 };
 use crate::runner::limits::circuit_breaker::CircuitKind;
 use crate::runner::loops::operator_requests::take_turn;
@@ -128,7 +129,7 @@ impl<S: StudioApi> Reconciler<S> {
         let Some(index) = self.read_project_index().await? else { return Ok(()) };
         for check in checks {
             let Some(observation) = self.gather(check.due, &index).await? else { return Ok(()) };
-            let evidence = judge(check.due, &index, &observation);
+            let evidence = judge_submission(check.due, &index, &observation);
             let run = self.run.clone();
             let _turn = take_turn(&run).await;
             if run.progress.operator_changes().is_changed_since(check.due.job, self.change_mark) {
