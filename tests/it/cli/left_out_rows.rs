@@ -181,7 +181,7 @@ async fn a_default_counts_for_an_empty_mark_as_it_does_for_a_selection() {
     2 videos skipped
       row 2 a: `Status` is empty, and its default is `draft`
       row 4 c: `Status` is `draft`
-    1 s of speech; rendering takes 60 s to 10 min; about 1 credit
+    1 s of speech; rendering takes 60 s to 10 min; about 1 credit (1 per started minute, at least 1 per video)
     ");
     let selected = office.run(&["plan", "b.toml", "--offline", "--where", "status=draft"]);
     assert_eq!(selected.code, Some(2), "{selected:?}");

@@ -66,7 +66,7 @@ async fn a_row_has_one_job_per_variant_and_only_changes_are_rendered() {
     1 changed, 2 unchanged, 1 video skipped
       row 2 a/ko: `Script_KO`, `Note` changed; paid for before, rendered again
       row 3 b/ko: `Script_KO` is empty
-    1 s of speech; rendering takes 60 s to 10 min; about 1 credit
+    1 s of speech; rendering takes 60 s to 10 min; about 1 credit (1 per started minute, at least 1 per video)
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     assert_eq!(result_lines(&office)[1], "a ko done a_ko-v2.mp4");
