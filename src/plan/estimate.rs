@@ -18,6 +18,8 @@ pub struct RenderEstimate {
     pub under_way: u64,
     /// What they cost, by the prices that AI Studios reported so far.
     pub credits: f64,
+    /// The price of a started minute of a video, by which they are estimated.
+    pub credits_per_minute: f64,
     /// The total length of their speech.
     pub speech_duration: Duration,
     /// The shortest duration that the limits allow.
@@ -41,6 +43,7 @@ impl RenderEstimate {
             videos,
             under_way: counts.under_way,
             credits: counts.minutes as f64 * credits_per_minute,
+            credits_per_minute,
             speech_duration: Duration::from_millis(counts.spoken_ms),
             duration_min: submitting.max(rendering(RENDER_TIME_MIN)),
             duration_max: submitting.saturating_add(rendering(RENDER_TIME_MAX)),

@@ -16,7 +16,9 @@ use super::problem::PlanProblems;
 use super::row_merger::{MergeContext, RowFindings, row_key};
 use super::row_replacements::RowReplacements;
 use super::skip_reason::SkipReasons;
-use super::video_comparison::{PriceCurrencies, ScriptLengths, VideoLikeness};
+use super::video_comparison::{
+    EmptyCells, PriceCurrencies, ScriptLengths, SkipValues, VideoLikeness,
+};
 use super::{PlanError, PlanInputs, RowFilter, RowSelection, safe_file_name};
 use crate::ledger::{StagedRow, StagedSheet, UnmergedReason};
 use crate::payload::CatalogRef;
@@ -64,6 +66,8 @@ pub(super) struct MergeTotals {
     likeness: VideoLikeness,
     script_lengths: ScriptLengths,
     prices: PriceCurrencies,
+    empty_cells: EmptyCells,
+    skip_values: SkipValues,
     pub(super) problems: PlanProblems,
     pub(super) warnings: PlanProblems,
     pub(super) catalog_uses: BTreeMap<CatalogRef, CatalogUse>,
@@ -120,7 +124,10 @@ pub(super) async fn merge_sheet(
     }
     let long_scripts = std::mem::take(&mut totals.script_lengths).warnings(&context);
     let prices = std::mem::take(&mut totals.prices).warnings(&context);
-    long_scripts.into_iter().chain(prices).for_each(|warning| totals.warnings.add(warning));
+    let empty_cells = std::mem::take(&mut totals.empty_cells).warnings(&context);
+    let skip_values = std::mem::take(&mut totals.skip_values).warnings(&context);
+    let compared = [long_scripts, prices, empty_cells, skip_values];
+    compared.into_iter().flatten().for_each(|warning| totals.warnings.add(warning));
     for thread in threads {
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     }
@@ -210,6 +217,8 @@ impl MergeTotals {
         rows.iter().for_each(|row| self.script_lengths.add(row));
         self.likeness.merge(findings.likeness);
         self.prices.merge(findings.prices);
+        self.empty_cells.merge(findings.empty_cells);
+        self.skip_values.merge(findings.skip_values);
         self.skipped_selection = self.skipped_selection.take().or(findings.skipped_selection);
         findings.problems.into_iter().for_each(|problem| self.problems.add(problem));
         findings.warnings.into_iter().for_each(|warning| self.warnings.add(warning));

@@ -65,7 +65,7 @@ pub(super) fn unreadable_row(
     problem: SheetProblem,
     reported: &mut Vec<PlanProblem>,
 ) -> StagedRow {
-    let message = problem.to_string();
+    let (message, stored) = (problem.to_string(), stored_message(&problem));
     let first = problem.lost_rows.first().map(|row| row.number).or(problem.row);
     let cells: Vec<Vec<String>> = problem.lost_rows.into_iter().map(|row| row.cells).collect();
     reported.push(PlanProblem {
@@ -86,9 +86,17 @@ pub(super) fn unreadable_row(
         row_number: first.and_then(|row| i64::try_from(row).ok()).unwrap_or(1).max(1),
         key: None,
         cells: rows_to_json(&cells),
-        merged: Err(UnmergedReason::Invalid(message)),
+        merged: Err(UnmergedReason::Invalid(stored)),
         selected: false,
         variant: None,
         mapping_index: 0,
+    }
+}
+
+/// Returns the problem in one line, for lists in which the row number stands beside it.
+fn stored_message(problem: &SheetProblem) -> String {
+    match &problem.column {
+        Some(column) => format!("{column}: {}", problem.message),
+        None => problem.message.clone(),
     }
 }

@@ -11,7 +11,7 @@ use super::cell_check::{SuspectCell, SuspectKind, check_cell};
 use super::problem::{CellFinding, PlanProblem};
 use super::rejected_rows::{invalid_row, unknown_variant, unreadable_row};
 use super::skip_reason::{SkipReasons, shorten_cell};
-use super::video_comparison::{PriceCurrencies, VideoLikeness};
+use super::video_comparison::{EmptyCells, PriceCurrencies, SkipValues, VideoLikeness, WrittenAs};
 use super::{RowFilter, VariantMapping, safe_file_name};
 use crate::ledger::{MergedRow, StagedRow, UnmergedReason};
 use crate::payload::{CatalogRef, ColumnMapping, Payload, PayloadMerger, catalog_refs};
@@ -53,6 +53,8 @@ pub(super) struct RowFindings {
     pub(super) sheet_rows: u64,
     pub(super) likeness: VideoLikeness,
     pub(super) prices: PriceCurrencies,
+    pub(super) empty_cells: EmptyCells,
+    pub(super) skip_values: SkipValues,
     /// The first row that the user selected but that is skipped, with the reason.
     pub(super) skipped_selection: Option<String>,
 }
@@ -195,6 +197,32 @@ impl MergeContext {
         }
     }
 
+    /// Records the cells that the made variants of an entry write as prices and dates. A name with a
+    /// default is never empty.
+    fn record_empty_cells(&self, entry: &MergeEntry, made: &[usize], findings: &mut RowFindings) {
+        let prices = self.template.price_names().map(|name| (name, WrittenAs::Price));
+        let dates = self.template.date_names().map(|name| (name, WrittenAs::Date));
+        let columns = prices.chain(dates).flat_map(|(name, written_as)| {
+            let variants = made.iter().map(|variant| &self.variants[*variant].columns);
+            let variants = variants.filter(|columns| !columns.defaults.contains_key(name));
+            variants.filter_map(move |columns| Some((columns.column_index(name)?, written_as)))
+        });
+        for (column, written_as) in columns.collect::<BTreeMap<usize, WrittenAs>>() {
+            for (row, number) in entry.rows.iter().zip(&entry.row_numbers) {
+                let cell = row.get(column).map_or("", String::as_str);
+                findings.empty_cells.add(column, written_as, *number, cell);
+            }
+        }
+    }
+
+    /// Records the cells that decide whether the rows of an entry are skipped.
+    fn record_skip_values(&self, entry: &MergeEntry, findings: &mut RowFindings) {
+        let Some(rule) = &self.skip.rule else { return };
+        for (row, number) in entry.rows.iter().zip(&entry.row_numbers) {
+            findings.skip_values.add(*number, row.get(rule.column()).map_or("", String::as_str));
+        }
+    }
+
     /// Warns about cells that `money` leaves as they are in the videos of several languages.
     fn warn_about_prices(&self, entry: &MergeEntry, findings: &mut RowFindings) {
         let columns = self.template.price_names().filter_map(|name| self.shared_column(name));
@@ -300,16 +328,19 @@ impl RowMerger<'_> {
         self.context.warn_about_conditions(&entry, findings);
         self.context.warn_about_prices(&entry, findings);
         self.context.record_prices(&entry, findings);
+        self.context.record_skip_values(&entry, findings);
         entry.problems = self.context.check_cells(&entry, findings);
         let mut cells = rows_to_json(&entry.rows);
         let last = variants.end - 1;
-        let mut is_wanted = false;
+        let (mut is_wanted, mut made) = (false, Vec::new());
         for (position, variant) in (position..).zip(variants) {
             let cells = if variant == last { std::mem::take(&mut cells) } else { cells.clone() };
             let row = self.stage_variant(&entry, variant, findings);
             is_wanted |= !matches!(row.merged, Err(UnmergedReason::Skipped(_)));
+            made.extend(row.merged.is_ok().then_some(variant));
             staged.push(StagedRow { position, cells, ..row });
         }
+        self.context.record_empty_cells(&entry, &made, findings);
         if is_wanted {
             findings.sheet_rows += entry.rows.len() as u64;
         }

@@ -10,13 +10,14 @@ mod page;
 mod results;
 mod row_export;
 mod run;
+mod skip_reason;
 pub mod storyboard;
 mod video_zip;
 
 pub use atomic_file::create_temp_file;
 pub use metrics::{LedgerMetrics, MetricsContext};
 pub use page::{
-    ReportPage, RunPlot, SkipColumns, SubmitLimits, draw_run_plots, write_page, write_page_to,
+    ReportPage, RunPlot, SubmitLimits, draw_run_plots, exit_code_meaning, write_page, write_page_to,
 };
 pub use results::{ReportError, ReportRows, WrittenResults, io_error_message, write_results};
 pub use row_export::{
@@ -28,6 +29,7 @@ pub use run::{
     OpenProject, RUN_RECORD_VERSION, ReportFiles, RunRecord, SpendingRecord, StopRecord,
     write_run_record, write_run_record_to,
 };
+pub use skip_reason::SkipColumns;
 pub use video_zip::{ZippedVideo, write_video_zip};
 
 const RESULTS_FILE: &str = "results.csv";

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::atomic_file::create_temp_file;
+use super::skip_reason::SkipColumns;
 use crate::ledger::{BatchId, JobRow, JobState, Ledger, LedgerError, ReviewVerdict};
 use crate::text::escape_formula;
 use crate::text::time_format::format_rfc3339;
@@ -81,12 +82,14 @@ pub async fn write_results(
     ledger: &Ledger,
     batch: BatchId,
     folder: &Path,
+    skip_columns: &SkipColumns,
 ) -> Result<WrittenResults, ReportError> {
     let headings = ledger.headings(batch).await?;
     let mut results = ResultsFile::create(folder, super::RESULTS_FILE, &headings)?;
     let mut failures = ResultsFile::create(folder, super::FAILURES_FILE, &headings)?;
     let mut rows = ReportRows::new(ledger, batch);
     while let Some(row) = rows.next_row().await? {
+        let row = skip_columns.explain(row, &headings);
         results.write_row(&row)?;
         if can_be_fixed(&row) {
             failures.write_row(&row)?;
@@ -292,7 +295,7 @@ fn outcome_cells(row: &JobRow) -> [String; RESULTS_COLUMNS.len()] {
         Some(_) | None => row.status().as_str(),
     };
     let verdict = row.verdict.as_ref();
-    let wrong = can_be_fixed(row) || row.state == Some(JobState::Uncertain);
+    let has_message = can_be_fixed(row) || row.skipped || row.state == Some(JobState::Uncertain);
     [
         state.to_owned(),
         if row.state.is_some() { row.version.to_string() } else { String::new() },
@@ -302,7 +305,7 @@ fn outcome_cells(row: &JobRow) -> [String; RESULTS_COLUMNS.len()] {
         row.attempts.to_string(),
         row.video_ms.map(|ms| format!("{:.1}", ms as f64 / 1000.0)).unwrap_or_default(),
         row.credits.map(|credits| credits.to_string()).unwrap_or_default(),
-        if wrong {
+        if has_message {
             row.message.clone().or_else(|| row.cause.clone()).unwrap_or_default()
         } else {
             String::new()

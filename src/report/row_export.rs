@@ -11,6 +11,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::results::{ReportError, ReportRows, strip_query, write_headings, write_row_lines};
+use super::skip_reason::SkipColumns;
 use crate::ledger::{JobRow, Ledger, ReviewVerdict, StoredBatch};
 use crate::text::time_format::format_rfc3339;
 
@@ -26,8 +27,10 @@ pub async fn write_rows_csv(
     batch: &StoredBatch,
     path: &Path,
     out: impl Write,
+    skip_columns: &SkipColumns,
 ) -> Result<(), ReportError> {
-    write_filtered_csv(ledger, batch, path, out, |_| true).await.map(drop)
+    let rows = ExportedRows { skip_columns, is_included: |_| true };
+    rows.write_csv(ledger, batch, path, out).await.map(drop)
 }
 
 /// Writes the rows whose video is approved, in the format of `results.csv`. Returns their number.
@@ -40,29 +43,42 @@ pub async fn write_approved_csv(
     path: &Path,
     out: impl Write,
 ) -> Result<u64, ReportError> {
-    write_filtered_csv(ledger, batch, path, out, JobRow::is_approved).await
+    // A skipped row has no video, and needs no reason here.
+    let rows =
+        ExportedRows { skip_columns: &SkipColumns::default(), is_included: JobRow::is_approved };
+    rows.write_csv(ledger, batch, path, out).await
 }
 
-async fn write_filtered_csv(
-    ledger: &Ledger,
-    batch: &StoredBatch,
-    path: &Path,
-    out: impl Write,
+/// The rows of an export.
+struct ExportedRows<'e> {
+    skip_columns: &'e SkipColumns,
     is_included: fn(&JobRow) -> bool,
-) -> Result<u64, ReportError> {
-    let failed = |source| ReportError::Io { path: path.to_owned(), source };
-    let headings = ledger.headings(batch.id).await?;
-    let mut out = write_headings(io::BufWriter::new(out), &headings).map_err(failed)?;
-    let mut rows = ReportRows::new(ledger, batch.id);
-    let mut written = 0;
-    while let Some(row) = rows.next_row().await? {
-        if is_included(&row) {
-            write_row_lines(&mut out, &row, headings.len()).map_err(failed)?;
-            written += 1;
+}
+
+impl ExportedRows<'_> {
+    /// Returns the number of rows.
+    async fn write_csv(
+        &self,
+        ledger: &Ledger,
+        batch: &StoredBatch,
+        path: &Path,
+        out: impl Write,
+    ) -> Result<u64, ReportError> {
+        let failed = |source| ReportError::Io { path: path.to_owned(), source };
+        let headings = ledger.headings(batch.id).await?;
+        let mut out = write_headings(io::BufWriter::new(out), &headings).map_err(failed)?;
+        let mut rows = ReportRows::new(ledger, batch.id);
+        let mut written = 0;
+        while let Some(row) = rows.next_row().await? {
+            if (self.is_included)(&row) {
+                let row = self.skip_columns.explain(row, &headings);
+                write_row_lines(&mut out, &row, headings.len()).map_err(failed)?;
+                written += 1;
+            }
         }
+        out.flush().map_err(failed)?;
+        Ok(written)
     }
-    out.flush().map_err(failed)?;
-    Ok(written)
 }
 
 /// Returns the first line of a report with these headings of the sheet, as [`write_rows_csv`] writes

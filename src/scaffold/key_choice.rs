@@ -68,9 +68,10 @@ impl SheetSetup<'_> {
 
     /// Returns which column is the key in place of the obvious one, for a user who is not asked.
     pub(super) fn key_remark(&self) -> Option<String> {
-        let is_guess =
-            self.questions.iter().any(|question| question.subject == QuestionSubject::Key);
-        let guess = self.draft.key.first().filter(|_| is_guess)?;
-        Some(format!("{}; `{guess}` is the key instead", self.obvious_key_fault()?))
+        let candidates = self.columns.with_role(ColumnRole::Key);
+        let obvious = &candidates.first()?.heading;
+        let is_other = self.answers.key.is_none() && !self.draft.key.contains(obvious);
+        let chosen = self.draft.key.first().filter(|_| is_other)?;
+        Some(format!("{}; `{chosen}` is the key instead", self.obvious_key_fault()?))
     }
 }

@@ -27,6 +27,7 @@ use crate::session::event::{SessionEvent, SessionObserver};
 use crate::session::exit_code::ExitReason;
 use crate::session::files::output_dir;
 use crate::session::open_projects::OpenProjects;
+use crate::session::reports::report_page;
 use crate::session::reports::run_report::{Finishing, RunReport};
 use crate::session::run_forecast::cap_videos;
 use crate::session::run_stop::{
@@ -185,7 +186,8 @@ impl BatchRun {
             Ok(outcome) => outcome,
         };
         let output = self.output_dir();
-        let written = report::write_results(ledger, self.id, &output).await?;
+        let skip_columns = report_page::skip_columns(&self.batch);
+        let written = report::write_results(ledger, self.id, &output, &skip_columns).await?;
         let has_unsubmitted = self.has_unsubmitted_jobs(&outcome, ledger).await?;
         let run_limit = describe_run_limit(self.options.limit, self.batch.limits.max_videos);
         let credit_caps = describe_credit_caps(&self.batch.limits);

@@ -48,6 +48,8 @@ pub(crate) enum SessionEvent<'e> {
     WaitingForRun { message: &'e str },
     /// The last run of the batch was on another machine, or recorded no end; `message` says which.
     FormerRun { message: &'e str },
+    /// The run replaces the reports of another batch.
+    OutputShared { message: &'e str },
     /// The user declined to spend credits.
     Declined,
     /// No batch of the ledger has anything left to do.

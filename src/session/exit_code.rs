@@ -139,6 +139,13 @@ mod tests {
     use crate::session::exit_code::*;
 
     #[test]
+    fn the_report_has_words_for_every_exit_code() {
+        for exit in ExitReason::ALL {
+            assert!(crate::report::exit_code_meaning(exit.code()).is_some(), "{exit:?}");
+        }
+    }
+
+    #[test]
     fn the_most_severe_exit_reason_represents_all_batches() {
         for (exits, most_severe) in [
             (vec![ExitReason::Done, ExitReason::SomeFailed], ExitReason::SomeFailed),

@@ -6,6 +6,8 @@ use crate::text::{display_key, nearest_name, shell_quote};
 
 /// Keys, and rows without a job, among which a named one is searched; more would delay the message.
 const KEYS_COMPARED_MAX: u32 = 20_000;
+/// Keys that are listed if several contain a part; the ledger returns one more.
+const KEYS_LISTED_MAX: usize = 5;
 
 /// Returns the key `part`, or else the only key that contains it.
 pub(crate) async fn find_job_key(
@@ -18,13 +20,31 @@ pub(crate) async fn find_job_key(
         [exact, ..] if exact == part => Ok(exact.clone()),
         [only] => Ok(only.clone()),
         [] => Err(unknown_key_error(ledger, stored, part).await?),
-        [before @ .., last] => {
-            let before: Vec<_> = before.iter().map(|key| display_key(key)).collect();
-            let (before, last) = (before.join(", "), display_key(last));
-            let message = format!("`{part}` is ambiguous: {before} or {last}");
-            Err(CommandError::usage(message))
-        }
+        several => Err(ambiguous_key_error(ledger, stored, part, several).await?),
     }
+}
+
+/// Returns the keys that `part` may mean. Rows that left the sheet are marked: the user does not see them
+/// there.
+async fn ambiguous_key_error(
+    ledger: &Ledger,
+    stored: &StoredBatch,
+    part: &str,
+    keys: &[String],
+) -> Result<CommandError, CommandError> {
+    let mut named = Vec::new();
+    for key in keys.iter().take(KEYS_LISTED_MAX) {
+        let job = ledger.job_history(stored.id, key).await?;
+        let is_removed = job.is_some_and(|job| !job.in_sheet);
+        let remark = if is_removed { " (removed from the sheet)" } else { "" };
+        named.push(format!("{}{remark}", display_key(key)));
+    }
+    let last = match keys.len() > named.len() {
+        true => "more".to_owned(),
+        false => named.pop().unwrap_or_default(),
+    };
+    let message = format!("`{part}` is ambiguous: {} or {last}", named.join(", "));
+    Ok(CommandError::usage(message))
 }
 
 /// The same, and if `part` is the key of a row with several variants, the keys of them all.

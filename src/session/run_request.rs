@@ -14,7 +14,7 @@ use crate::session::batch_run::BatchRun;
 use crate::session::error::CommandError;
 use crate::session::event::SessionEvent;
 use crate::session::exit_code::ExitReason;
-use crate::session::files::{media_check, output_dir, overwrite_guard, sheet_input};
+use crate::session::files::{media_check, output_dir, overwrite_guard, shared_output, sheet_input};
 use crate::session::ledger_location::{LedgerLocation, open_ledger};
 use crate::session::ledger_match::MatchOverrides;
 use crate::session::prepare::{
@@ -149,6 +149,11 @@ impl Session {
             let batch = request.overrides.apply(batch, is_rehearsal)?;
             let output = output_dir::output_dir(&batch, is_rehearsal);
             overwrite_guard::ensure_inputs_are_not_reports(&batch, &output)?;
+            shared_output::ensure_own_output(&batch, &output)
+                .inspect_err(|_| self.reports.leave_no_record())?;
+            if let Some(message) = &shared_output::overwritten_reports_warning(&batch, &output) {
+                self.observer.notify(SessionEvent::OutputShared { message });
+            }
             if let Some(with) = &request.selection.with_file {
                 overwrite_guard::keep_replacement_file(with, &output)?;
             }

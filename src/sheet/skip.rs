@@ -199,6 +199,11 @@ impl SkipRule {
         self.column
     }
 
+    /// Returns the values that skip a row, in lower case; none for a checkbox column.
+    pub fn values(&self) -> &[String] {
+        &self.values
+    }
+
     /// Returns the text of a cell of the column: an empty one has its default, as in the template.
     pub fn text<'t>(&'t self, cell: &'t str) -> &'t str {
         if is_blank_text(cell) { &self.default } else { cell }

@@ -41,6 +41,8 @@ pub(crate) struct ColumnUsage {
     pub(crate) compared: BTreeSet<String>,
     /// Names whose cells `money` writes.
     pub(crate) price_uses: BTreeSet<String>,
+    /// Names whose cells `date` writes.
+    pub(crate) date_uses: BTreeSet<String>,
     /// Whether whole rows are used, so that no column counts as unused.
     pub(crate) can_use_any_column: bool,
 }
@@ -165,10 +167,14 @@ impl ColumnCollector {
             {
                 self.usage.compared.insert(name);
             }
-            if let ("money", 0, PathScope::Column(name)) =
-                (helper, index, self.resolve_scope(value, at))
-            {
-                self.usage.price_uses.insert(name);
+            match (helper, index, self.resolve_scope(value, at)) {
+                ("money", 0, PathScope::Column(name)) => {
+                    self.usage.price_uses.insert(name);
+                }
+                ("date", 0, PathScope::Column(name)) => {
+                    self.usage.date_uses.insert(name);
+                }
+                _ => {}
             }
             match tag.name.as_name() {
                 Some("default") if index < last => self.collect_optional(value, at),

@@ -134,6 +134,11 @@ impl SceneTemplate {
         self.column_usage.price_uses.iter()
     }
 
+    /// Returns the names whose cells are written as dates of a language.
+    pub(crate) fn date_names(&self) -> impl Iterator<Item = &String> {
+        self.column_usage.date_uses.iter()
+    }
+
     /// Returns the names that `each` goes through.
     pub fn list_names(&self) -> impl Iterator<Item = &String> {
         self.column_usage.list_uses.keys()

@@ -106,7 +106,10 @@ async fn a_row_that_may_be_paid_for_is_not_in_the_failures_file() {
         (1, 1)
     );
     let batch = promo.ledger.batch("promo").await.unwrap().id;
-    let written = report::write_results(&promo.ledger, batch, &promo.path("out")).await.unwrap();
+    let written =
+        report::write_results(&promo.ledger, batch, &promo.path("out"), &Default::default())
+            .await
+            .unwrap();
     let failed = scripts_from_report(&written.failures.unwrap());
     assert_eq!((failed.len(), scripts_from_report(&written.results).len()), (1, 3));
     let rows = promo.rows().await;
@@ -220,7 +223,10 @@ async fn failures_are_written_harmless_and_come_back_as_they_were() {
     promo.write_sheet(&rows);
     promo.run().await;
     let batch = promo.ledger.batch("promo").await.unwrap().id;
-    let written = report::write_results(&promo.ledger, batch, &promo.path("out")).await.unwrap();
+    let written =
+        report::write_results(&promo.ledger, batch, &promo.path("out"), &Default::default())
+            .await
+            .unwrap();
     let failures = written.failures.unwrap();
     let text = std::fs::read_to_string(&failures).unwrap();
     for line in text.lines() {
@@ -250,7 +256,7 @@ proptest! {
             promo.write_sheet(&rows);
             let batch = promo.plan_and_commit().await;
             let out = promo.path("out");
-            let written = report::write_results(&promo.ledger, batch, &out).await.unwrap();
+            let written = report::write_results(&promo.ledger, batch, &out, &Default::default()).await.unwrap();
             assert_eq!(scripts_from_report(&written.results), scripts);
             assert_eq!(written.failures, None);
         });

@@ -40,6 +40,8 @@ pub(crate) struct ModelsArgs {
 /// List the account's workspaces
 #[derive(Debug, Args)]
 #[command(after_help = "\
+An id is `workspace_id` under [studio] in a batch file: the workspace that is
+billed.
 JSON fields: callsheet help json workspaces")]
 pub(crate) struct WorkspacesArgs {
     #[command(flatten)]
@@ -49,6 +51,8 @@ pub(crate) struct WorkspacesArgs {
 /// List the account's AI Studios templates
 #[derive(Debug, Args)]
 #[command(after_help = "\
+An id is `templateId` in the payload of a batch with `request = \"template\"`,
+which fills this template of the account with each row.
 JSON fields: callsheet help json templates")]
 pub(crate) struct TemplatesArgs {
     #[command(flatten)]

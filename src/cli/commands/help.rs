@@ -149,17 +149,20 @@ fn template_help_text() -> String {
 fn faults_help_text() -> String {
     let mut text = "\
 SANDBOX FAULTS
-A fault is NAME, NAME=WHEN or NAME=WHERE:WHEN. Those marked with @ take a
-parameter at the end, such as slow-render=always@3.
+A fault is NAME, NAME=WHEN or NAME=WHERE:WHEN. Some take a parameter at the end,
+such as slow-render=always@3; it stands behind their description.
 WHEN   5%, 3 (the first three), +3 (all but the first three) or always
-WHERE  any, writes, paid, reads, or an endpoint such as export
+WHERE  any, writes (requests that create something), paid, reads, or an endpoint
+       such as export
 
 "
     .to_owned();
     let columns =
         textwrap::Options::new(STANDARD_WIDTH).initial_indent("  ").subsequent_indent(FAULT_INDENT);
     for fault in FaultRules::KINDS {
-        let line = format!("{:18}  {}", fault.name, fault.description);
+        let param = fault.describe_param().map(|param| format!(" ({param})"));
+        let param = param.unwrap_or_default();
+        let line = format!("{:18}  {}{param}", fault.name, fault.description);
         text.push_str(&textwrap::fill(&line, &columns));
         text.push('\n');
     }

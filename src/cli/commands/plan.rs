@@ -24,7 +24,7 @@ use crate::session::account::credentials::CredentialQuery;
 use crate::session::account::{account_catalog, target};
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::files::{media_check, output_dir, overwrite_guard, sheet_input};
+use crate::session::files::{media_check, output_dir, overwrite_guard, shared_output, sheet_input};
 use crate::session::ledger_location;
 use crate::session::ledger_match::{LedgerMatch, stored_batch};
 use crate::session::next_steps::CommandHints;
@@ -92,6 +92,7 @@ async fn execute(
     location.notice.iter().for_each(|notice| printer.status(notice));
     let output = output_dir::output_dir(&batch, args.sandbox);
     overwrite_guard::ensure_inputs_are_not_reports(&batch, &output)?;
+    shared_output::ensure_own_output(&batch, &output)?;
     if let Some(page) = &args.html {
         overwrite_guard::ensure_not_protected(page, &location.address, Some(&batch))?;
     }

@@ -123,12 +123,19 @@ async fn write_storyboard(
         empty_message: Some(args.no_match_message()),
     };
     let drawn = board.write(|entry, key| args.is_selected(entry, key), printer).await;
+    let commands =
+        global.command_hints(args.sandbox, batch.name.as_str(), &batch.file.display().to_string());
     if let Some(ledger) = ledger {
         ledger.close().await;
     }
     let wrong = drawn?;
     if wrong > 0 {
-        printer.status(&format!("{wrong} invalid; `callsheet plan` shows the reasons"));
+        let invalid = pluralize(wrong, "invalid video");
+        printer.status(&format!("{invalid}; `callsheet plan` shows the reasons"));
+    }
+    if wrong == 0 {
+        printer.status(&format!("Next: {}", commands.plan_command()));
+        printer.status("      shows what a run would do (free)");
     }
     Ok(if wrong == 0 { ExitReason::Done } else { ExitReason::Input })
 }
@@ -198,10 +205,14 @@ fn print_one(inputs: PlanInputs, args: &PreviewArgs, printer: &Printer) -> ExitR
     ExitReason::Input
 }
 
-/// Names the other videos that a row makes.
+/// Names the other videos that a row makes, and how to go on.
 fn print_others(keys: Vec<String>, args: &PreviewArgs, printer: &Printer) {
-    let (Some(first), Some(file)) = (keys.first(), &args.batch) else { return };
+    let Some(file) = args.batch.as_ref().filter(|_| !printer.is_json()) else { return };
     let batch = batch::name_or_path(file);
+    let Some(first) = keys.first() else {
+        printer.status(&format!("Next: callsheet preview {batch} --storyboard board.html"));
+        return printer.status("      draws the scenes of all videos (free)");
+    };
     let named: Vec<_> = keys.iter().map(|key| display_key(key)).collect();
     printer.status(&format!(
         "Also from this row: {}\nNext: callsheet preview {batch} --key {}",
@@ -296,7 +307,7 @@ fn print_all(materials: PlanInputs, printer: &Printer) -> ExitReason {
     }
     printer.status(&format!(
         "{} without a payload; `callsheet plan` shows the reasons",
-        pluralize(wrong, "row")
+        pluralize(wrong, "video")
     ));
     ExitReason::Input
 }

@@ -139,7 +139,10 @@ impl ReportRequest<'_> {
         out: impl Write,
     ) -> Result<(), ReportError> {
         match self.format {
-            ReportFormat::Csv => report::write_rows_csv(ledger, stored, place, out).await,
+            ReportFormat::Csv => {
+                let skip_columns = report_page::stored_skip_columns(stored);
+                report::write_rows_csv(ledger, stored, place, out, &skip_columns).await
+            }
             ReportFormat::Json => report::write_rows_json(ledger, stored, place, out).await,
             ReportFormat::Html => {
                 let page = ReportPageRequest {

@@ -27,7 +27,7 @@ pub(crate) struct ResumeArgs {
     /// Continue a rehearsal
     #[arg(long)]
     sandbox: bool,
-    /// Submit at most N videos per batch
+    /// Submit at most N videos a batch, changed rows last
     #[arg(long, value_name = "N", value_parser = parse_number::<u32>)]
     limit: Option<u32>,
     #[command(flatten)]

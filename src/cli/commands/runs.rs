@@ -26,7 +26,7 @@ const SUBJECT_CHARS_MAX: usize = 60;
 /// List the runs and the requests of operators
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Sent: requests that may be paid for, without those that were refused.
+Sent: paid renders requested, without those that were refused.
 Ending: why the run ended; its numbers are those of the whole batch at that
 time. If there is no such reason, it is `by hand` (retry, resolve and similar
 commands), `not begun` (you answered no), `died` (killed, or power failure) or

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::plan::RenderEstimate;
-use crate::text::{format_credits, format_duration};
+use crate::text::{format_credit_number, format_credits, format_duration};
 
 /// Returns the line; in a rehearsal, it is about the real run that is rehearsed.
 pub(crate) fn describe_estimate(estimate: &RenderEstimate, is_rehearsal: bool) -> String {
@@ -15,10 +15,20 @@ pub(crate) fn describe_estimate(estimate: &RenderEstimate, is_rehearsal: bool) -
     let duration = if min == max { min } else { format!("{min} to {max}") };
     let context = if is_rehearsal { "a real run: " } else { "" };
     format!(
-        "{context}{} of speech; rendering takes {duration}; about {}",
+        "{context}{} of speech; rendering takes {duration}; about {}{}",
         format_duration(at_least_one_second(estimate.speech_duration)),
         format_credits(estimate.credits),
+        describe_price(estimate),
     )
+}
+
+/// Returns the rule by which the credits are estimated: a short video costs as much as one of a minute.
+fn describe_price(estimate: &RenderEstimate) -> String {
+    let price = format_credit_number(estimate.credits_per_minute);
+    match estimate.credits > 0.0 {
+        true => format!(" ({price} per started minute, at least {price} per video)"),
+        false => String::new(),
+    }
 }
 
 /// Rounds a very short script up to one second; only no script takes no time.
@@ -35,6 +45,7 @@ mod tests {
             videos,
             under_way: 1,
             credits: 3.0,
+            credits_per_minute: 1.0,
             speech_duration: Duration::from_millis(speech_ms),
             duration_min: Duration::from_secs(60),
             duration_max: Duration::from_secs(600),
@@ -46,7 +57,8 @@ mod tests {
         assert_eq!(describe_estimate(&estimate(0, 0), true), "nothing new to render");
         assert_eq!(
             describe_estimate(&estimate(3, 61_000), true),
-            "a real run: 61 s of speech; rendering takes 60 s to 10 min; about 3 credits"
+            "a real run: 61 s of speech; rendering takes 60 s to 10 min; about 3 credits \
+             (1 per started minute, at least 1 per video)"
         );
     }
 

@@ -11,7 +11,7 @@ use crate::cli::output::{estimate, sheet_remarks};
 use crate::ledger::{ListedRow, RemovedRow, SkipReason, SkippedRow};
 use crate::plan::{ConfirmationCause, PayloadChange, Plan, PlanProblem, PlanProblems};
 use crate::session::next_steps::CommandHints;
-use crate::text::{display_key, pluralize, strip_control};
+use crate::text::{display_key, pluralize, shell_quote, strip_control};
 
 /// Replaced keys that are listed one by one.
 const DETAILS_LISTED_MAX: usize = 10;
@@ -39,7 +39,12 @@ pub(crate) fn headline(plan: &Plan, batch: &Batch) -> String {
         true => String::new(),
         false => format!(" ({})", pluralize(plan.sheet_rows, "row")),
     };
-    let states = join_counts(&[
+    // Beside several videos per row, or several rows per video, the number alone says too little.
+    let invalid_rows = match (plan.sheet_rows == all, invalid) {
+        (true, _) | (_, 0) => String::new(),
+        (false, _) => format!(" ({})", pluralize(counts.invalid_rows, "row")),
+    };
+    let mut states = join_counts(&[
         LabeledCount { count: counts.done, label: "done" },
         LabeledCount { count: counts.to_render, label: "to render" },
         LabeledCount { count: counts.under_way - counts.uncertain, label: "in progress" },
@@ -50,6 +55,8 @@ pub(crate) fn headline(plan: &Plan, batch: &Batch) -> String {
         LabeledCount { count: counts.cancelled, label: "cancelled" },
         LabeledCount { count: invalid, label: "invalid" },
     ]);
+    // The invalid ones are the last.
+    states.push_str(&invalid_rows);
     let states = if states.is_empty() { states } else { format!(": {states}") };
     format!("{}: {videos}{rows}{states}", batch.name)
 }
@@ -101,6 +108,7 @@ pub(crate) fn summary_lines(plan: &Plan, batch: &Batch, commands: &CommandHints)
     add(waiting_again_line(plan.review.waiting_again, commands).into_iter().collect(), 0, "");
     let changed = listing.changed.iter().map(describe).collect();
     add(changed, rest(counts.changed, listing.changed.len()), "changed");
+    add(order_lines(plan, commands).unwrap_or_default(), 0, "");
     let removed = listing.removed.iter().map(describe_removed).collect();
     add(removed, rest(counts.removed, listing.removed.len()), "removed");
     let skipped = describe_skipped_rows(&listing.skipped);
@@ -122,6 +130,21 @@ pub(crate) fn summary_lines(plan: &Plan, batch: &Batch, commands: &CommandHints)
         ));
     }
     lines
+}
+
+/// Returns the lines that say when a changed video is rendered, if others come before it: the queue is in
+/// the order of the plans that put the videos into it, and each plan in the order of the sheet.
+fn order_lines(plan: &Plan, commands: &CommandHints) -> Option<Vec<String>> {
+    let counts = &plan.counts;
+    let queued_now = counts.new + counts.changed.saturating_sub(counts.reused);
+    let before = counts.to_render.saturating_sub(queued_now);
+    let key = &plan.listing.changed.first().filter(|_| before > 0)?.key;
+    let run = commands.run_command();
+    let verb = if before == 1 { "is" } else { "are" };
+    Some(vec![
+        format!("{} planned before {verb} rendered first; to choose:", pluralize(before, "video")),
+        format!("  {run} --only {}", shell_quote(key)),
+    ])
 }
 
 /// Returns the line about rows whose change was confirmed by an earlier plan, and not rendered since.

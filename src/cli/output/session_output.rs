@@ -107,7 +107,9 @@ impl SessionOutput {
             SessionEvent::WaitingForRun { message } => {
                 printer.status(&format!("{message}; waiting for its end"));
             }
-            SessionEvent::FormerRun { message } => status(message),
+            SessionEvent::FormerRun { message } | SessionEvent::OutputShared { message } => {
+                status(message);
+            }
             SessionEvent::Declined => printer.status("Nothing was submitted"),
             SessionEvent::NothingToResume => {
                 printer.status("No batch of this ledger has anything left to do");

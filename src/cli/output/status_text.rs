@@ -42,11 +42,11 @@ pub(crate) fn describe_last_run(status: &BatchStatus) -> String {
         return format!("{plan}, never run");
     };
     let ended = run.ended_at.unwrap_or(run.heartbeat_at);
-    let request = match is_rehearsal_host(&status.batch.base_url) {
-        true => "rehearsed request",
-        false => "paid request",
+    let render = match is_rehearsal_host(&status.batch.base_url) {
+        true => "rehearsed render",
+        false => "paid render",
     };
-    let submitted = format!("{} sent", pluralize(run.submitted.unsigned_abs(), request));
+    let submitted = format!("{} requested", pluralize(run.submitted.unsigned_abs(), render));
     let (duration, ending) = match run.ending {
         Some(RunEnding::Died) | None => (
             format_dead_run_duration(run.started_at, run.heartbeat_at),

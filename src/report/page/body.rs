@@ -87,6 +87,26 @@ fn page_header(page: &ReportPage<'_>, timeline: &RunTimeline) -> Markup {
     }
 }
 
+/// Returns what an exit code means in a few words; `None` for one that is not ours. The documentation has
+/// the whole meaning.
+pub fn exit_code_meaning(exit: u8) -> Option<&'static str> {
+    Some(match exit {
+        0 => "all done",
+        1 => "unexpected error",
+        2 => "command line or settings",
+        3 => "some videos failed",
+        4 => "sheet, template or batch file",
+        5 => "run it again later",
+        6 => "some videos are uncertain",
+        7 => "account or credits",
+        8 => "a limit, a pause, or a confirmation",
+        10 => "time window",
+        11 => "another run has the batch",
+        130 | 143 => "interrupted",
+        _ => return None,
+    })
+}
+
 /// Returns why the last run ended before everything was done.
 fn stop_paragraph(page: &ReportPage<'_>) -> Markup {
     let stop = page.status.stop.as_ref().filter(|stop| stop.exit != Some(0));
@@ -101,7 +121,10 @@ fn stop_paragraph(page: &ReportPage<'_>) -> Markup {
                 }
                 span .muted {
                     @if let Some(at) = stop.at { " · " (format_time(page, at)) }
-                    @if let Some(exit) = stop.exit { ", exit " (exit) }
+                    @if let Some(exit) = stop.exit {
+                        ", exit code " (exit)
+                        @if let Some(meaning) = exit_code_meaning(exit) { " (" (meaning) ")" }
+                    }
                 }
             }
         }

@@ -9,7 +9,6 @@
 mod body;
 mod plots;
 mod rows;
-mod skip_reason;
 mod svg_chart;
 mod timeline;
 
@@ -24,8 +23,9 @@ use super::atomic_file::create_temp_file;
 use super::results::ReportError;
 use super::run::BatchRecord;
 use crate::ledger::{Ledger, StoredBatch};
+use crate::report::SkipColumns;
+pub use body::exit_code_meaning;
 pub use plots::RunPlot;
-pub use skip_reason::SkipColumns;
 use timeline::RunTimeline;
 
 const PAGE_STYLE: &str = include_str!("page.css");

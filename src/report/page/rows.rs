@@ -60,10 +60,7 @@ pub(super) async fn write_rows(
         let timing = found.ok().filter(|_| row.state.is_some()).map(|index| timings[index]);
         let own = row.variant.as_ref().and_then(|variant| own_columns.get(variant));
         let cells = clipped_cells(&row, own.map_or(&[], Vec::as_slice));
-        let row = match row.skipped && row.message.is_none() {
-            true => JobRow { message: page.skip_columns.reason(&row, &headings), ..row },
-            false => row,
-        };
+        let row = page.skip_columns.explain(row, &headings);
         let entry = row_data(&row, cells, timing, timeline.started_at).to_string();
         write!(out, "{comma}\n{}", escape_json_for_html(&entry)).map_err(failed)?;
     }

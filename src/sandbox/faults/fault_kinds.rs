@@ -194,6 +194,24 @@ pub struct FaultKind {
     pub(in crate::sandbox) param: FaultParam,
 }
 
+impl FaultKind {
+    /// Returns which parameter may follow `@`, with what it is if it is omitted.
+    pub fn describe_param(&self) -> Option<String> {
+        match self.param {
+            Plain => None,
+            Number(default, unit) => Some(format!("@N: {unit}; default {default}")),
+            Word(words) => {
+                let first = words.first()?;
+                Some(format!("@WORD: {}; default {first}", words.join(", ")))
+            }
+            Decline(statuses) => {
+                let statuses: Vec<String> = statuses.iter().map(u16::to_string).collect();
+                Some(format!("@STATUS:WORDS: {}", statuses.join(", ")))
+            }
+        }
+    }
+}
+
 const fn fault_kind(
     name: &'static str,
     group: EndpointGroup,
@@ -242,7 +260,7 @@ pub(super) const FAULT_KINDS: &[FaultKind] = &[
         "nothing is done, the connection closes without a byte"),
     fault_kind("close-idle", Any, BreakConnection(Done, ConnectionFault::CloseAfterResponse), Plain,
         "a correct response, after which the kept-alive connection closes unannounced"),
-    fault_kind("late", Writes, FaultEffect::DelayedWork, Number(600, "virtual seconds"),
+    fault_kind("late", Writes, FaultEffect::DelayedWork, Number(600, "simulated seconds"),
         "the connection closes now, the work is done later: a proxy that delayed the request"),
     fault_kind("twice", Writes, FaultEffect::RepeatedWork, Plain,
         "the work is done twice: a proxy that repeated the request"),
@@ -275,7 +293,7 @@ pub(super) const FAULT_KINDS: &[FaultKind] = &[
     fault_kind("402", Paid, ReplaceResponse(Skipped, ReplacementResponse::ErrorEnvelope(402, 4020, "not enough credit")), Plain,
         "402, nothing is done"),
     fault_kind("402-after", Paid, FaultEffect::ExhaustCredits, Plain,
-        "after so many renders every further one is rejected with 402"),
+        "every render is rejected with 402, after as many as WHEN says"),
     fault_kind("404", Reads, ReplaceResponse(Skipped, ReplacementResponse::ErrorEnvelope(404, 4040, "not found")), Plain,
         "404 for an existing project or file"),
     fault_kind("409", Paid, ReplaceResponse(Done, ReplacementResponse::ErrorEnvelope(409, 4090, "already exporting")), Plain,
@@ -321,7 +339,7 @@ pub(super) const FAULT_KINDS: &[FaultKind] = &[
         "the work is done, a header of a megabyte comes before the response"),
     fault_kind("early-hints", Any, BreakConnection(Done, ConnectionFault::MalformedHttp(MalformedHttp::EarlyHints)), Plain,
         "ten 103 responses come before the final one"),
-    fault_kind("file-late", Downloads, FaultEffect::LateFile, Number(3, "virtual seconds"),
+    fault_kind("file-late", Downloads, FaultEffect::LateFile, Number(3, "simulated seconds"),
         "404 for a finished file until so long after its render"),
     fault_kind("nested-boxes", Downloads, CorruptBody(BodyCorruption::NestedBoxes), Number(20_000, "levels"),
         "the metadata of the file contains boxes within boxes"),
@@ -344,10 +362,10 @@ pub(super) const FAULT_KINDS: &[FaultKind] = &[
     fault_kind("slow-render", Paid, FaultEffect::ChangeRender(RenderFate::IsSlow), Number(10, "times as long"),
         "the render takes this many times as long"),
     fault_kind("young-draft-404", Only(SandboxEndpoint::Export), FaultEffect::FalseAnswer(FalseAnswer::HideYoungDraft),
-        Number(90, "virtual seconds"),
+        Number(90, "simulated seconds"),
         "404 for the export of a draft that is younger than this, nothing is done"),
     fault_kind("progress-flap", Only(SandboxEndpoint::Progress), FaultEffect::FalseAnswer(FalseAnswer::ReportFailure),
-        Number(0, "virtual seconds, 0 for one response"),
+        Number(0, "simulated seconds, 0 for one response"),
         "the render is reported as failed at 0 % until so long after its start, although it continues"),
     fault_kind("list-page", Only(SandboxEndpoint::List), FaultEffect::FalseAnswer(FalseAnswer::AlterList(ListAlteration::Oldest)),
         Number(20, "projects"), "the list shows only its oldest projects, as a page would"),

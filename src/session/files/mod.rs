@@ -4,5 +4,6 @@ pub(crate) mod former_machine;
 pub(crate) mod media_check;
 pub(crate) mod output_dir;
 pub(crate) mod overwrite_guard;
+pub(crate) mod shared_output;
 pub(crate) mod sheet_input;
 pub(crate) mod video_renames;

@@ -73,7 +73,8 @@ impl VideoRenames {
             waiting = taken.into_iter().map(|(video, _)| video).collect();
         }
         let LeasedBatch { ledger, stored, clock, .. } = leased;
-        report::write_results(ledger, stored.id, &folder).await?;
+        let skip_columns = report_page::stored_skip_columns(stored);
+        report::write_results(ledger, stored.id, &folder, &skip_columns).await?;
         report_page::renew_page(ledger, stored, commands, clock.now()).await?;
         Ok(results)
     }

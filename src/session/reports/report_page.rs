@@ -132,8 +132,13 @@ fn stored_settings(batch: &StoredBatch) -> Option<Batch> {
     batch::parse(Path::new(&batch.file), batch.source.clone()).ok()
 }
 
+/// Returns the settings that skip rows of a stored batch.
+pub(crate) fn stored_skip_columns(batch: &StoredBatch) -> SkipColumns {
+    stored_settings(batch).as_ref().map(skip_columns).unwrap_or_default()
+}
+
 /// Returns the settings that skip rows, by heading.
-fn skip_columns(batch: &Batch) -> SkipColumns {
+pub(crate) fn skip_columns(batch: &Batch) -> SkipColumns {
     let heading = |name: &String| batch.columns.get(name).unwrap_or(name).clone();
     let needed = batch.variants.iter().map(|variant| {
         let own = |name: &String| variant.columns.get(name).cloned();

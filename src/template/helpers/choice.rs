@@ -29,7 +29,7 @@ pub(crate) const UNLESS: HelperDoc = HelperDoc {
 pub(crate) const EACH: HelperDoc = HelperDoc {
     name: "each",
     usage: "{{#each rows}} … {{/each}}",
-    purpose: "repeats a part for every row of a group (inside, names are its columns), or for every item of \
+    purpose: "repeats a part for every row of a group (the rows that `group_by` makes one video of; inside, names are its columns), or for every item of \
               a list, which is `this` inside",
     example: "{{#each rows}}{\"sceneIdx\": {{@index}}, …}{{#unless @last}},{{/unless}}{{/each}}",
     arity: (1, 1),
@@ -39,7 +39,7 @@ pub(crate) const EACH: HelperDoc = HelperDoc {
 pub(crate) const WITH: HelperDoc = HelperDoc {
     name: "with",
     usage: "{{#with rows.0}} … {{/with}}",
-    purpose: "makes names belong to one row of a group (the rows of one video)",
+    purpose: "makes names belong to one row of a group",
     example: "{{#with rows.0}}{{script}}{{/with}}",
     arity: (1, 1),
     output: TagOutput::Block,

@@ -81,7 +81,7 @@ async fn a_rehearsal_ignores_the_real_host_and_locks_its_ledger() {
     let second = office.start(&mut office.command_without_credentials(&slow)).wait();
     assert_eq!(second.code, Some(11), "{second:?}");
     let toml = fs::read_to_string(office.path("b.toml")).unwrap();
-    office.write("c.toml", &toml.replace("'promo'", "'other'"));
+    office.write("c.toml", &toml.replace("'promo'", "'other'").replace("'out'", "'out2'"));
     let other = office
         .start(&mut office.command_without_credentials(&[
             "--ledger",

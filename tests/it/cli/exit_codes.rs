@@ -307,7 +307,7 @@ async fn exit_7_for_a_refused_account() {
     assert!(!refused.stderr.contains("canary"));
     insta::assert_snapshot!(refused.stderr, @"
     promo: 6 videos: 6 to render
-    2 s of speech; rendering takes 60 s to 10 min; about 6 credits
+    2 s of speech; rendering takes 60 s to 10 min; about 6 credits (1 per started minute, at least 1 per video)
     error: AI Studios refused the credentials: check the app id and user key, and that they belong to this region (AI Studios: appId or userKey is wrong)
     ");
     let gone = office.run(&["-q", "run", "b.toml"]);

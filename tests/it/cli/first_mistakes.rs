@@ -126,6 +126,13 @@ async fn the_longest_text_is_what_the_presenter_says_and_a_key_with_gaps_is_name
     let warning = "warning: `Ref` cannot be the key: its cell in row 3 is empty; `Title` is the key \
                    instead\n";
     assert!(guessed.stderr.contains(warning), "{guessed:?}");
+    // Also where a column that certainly identifies the rows takes its place.
+    let rows = format!("SKU,Product No.,Title,VO copy\nA,1,One,{spoken}\nA,2,Two,{spoken}\n");
+    office.write("r.csv", &rows);
+    let certain = office.run(&["new", "--sheet", "r.csv", "--yes"]);
+    let warning = "warning: `SKU` cannot be the key: its cells in rows 2 and 3 are the same; \
+                   `Product No.` is the key instead\n";
+    assert!(certain.stderr.contains(warning), "{certain:?}");
     assert!(created.stderr.contains("script: column VO copy\n"), "{created:?}");
     assert!(created.stderr.contains("Skipped: rows whose Go? is no\n"), "{created:?}");
 }
@@ -161,6 +168,11 @@ async fn report_and_storyboard_give_the_reason_of_each_skipped_row() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let report = std::fs::read_to_string(office.path("out/report.html")).unwrap();
     assert!(report.contains("`Status` is `On hold`"), "{report}");
+    let results = std::fs::read_to_string(office.path("out/results.csv")).unwrap();
+    assert!(results.contains("\nb,Two,On hold,skipped,"), "{results}");
+    assert!(results.contains(",`Status` is `On hold`,"), "{results}");
+    let exported = office.run(&["report", "promo"]).stdout;
+    assert_eq!(exported, results);
     let drawn = office.run(&["plan", "b.toml", "--offline", "--html", "plan.html"]);
     assert_eq!(drawn.code, Some(0), "{drawn:?}");
     let page = std::fs::read_to_string(office.path("plan.html")).unwrap();

@@ -200,3 +200,14 @@ async fn an_empty_cell_of_a_list_or_a_variant_is_reported_with_its_column() {
     --
     ");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reason_of_an_unreadable_row_is_one_line_that_names_its_row_once() {
+    let office = TestCli::new(0).await;
+    office.write("s.csv", "key,script\na,Hello\na,Hello again\nb,Good evening\n");
+    assert_eq!(office.run(&["run", "b.toml", "--skip-invalid"]).code, Some(0));
+    let status = office.run(&["status", "promo"]).stdout;
+    assert!(status.contains("\n  row 3: column A `key`: row 2 has the key `a`, too\n"), "{status}");
+    let results = std::fs::read_to_string(office.path("out/results.csv")).unwrap();
+    assert!(results.contains(",\"column A `key`: row 2 has the key `a`, too\","), "{results}");
+}

@@ -53,6 +53,22 @@ fn refuse_with(office: &TestCli, file: &str, code: i32) -> CommandOutput {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_misspelt_status_is_warned_about() {
+    let office = cli_with("skip = { column = 'Status', values = ['On hold'] }").await;
+    let sheet = "key,script,Status\na,One,Approved\nb,Two,On hodl\nc,Three,Approved\nd,Four,Approvd\n\
+                 e,Five,on hold\nf,Six,\ng,Seven,Week 1\nh,Eight,Week 2\n";
+    office.write("s.csv", sheet);
+    let planned = office.run(&["plan", "b.toml", "--offline"]);
+    assert_eq!(planned.code, Some(0), "{planned:?}");
+    insta::assert_snapshot!(planned.stderr, @"
+    warning: row 3, column C `Status`: `On hodl`: did you mean `on hold`? The row is rendered
+      help: correct the cell, if it is misspelt
+    warning: row 5, column C `Status`: `Approvd`: did you mean `Approved`? The row is rendered
+      help: correct the cell, if it is misspelt
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_whose_rows_are_all_skipped_runs_no_row() {
     let office = cli_with("skip = 'Skip'\nskip_hidden = true").await;
     let rows = "key,script,Skip\na,One,\nb,Two,\nc,Three,\n";
@@ -181,7 +197,7 @@ async fn a_default_counts_for_an_empty_mark_as_it_does_for_a_selection() {
     2 videos skipped
       row 2 a: `Status` is empty, and its default is `draft`
       row 4 c: `Status` is `draft`
-    1 s of speech; rendering takes 60 s to 10 min; about 1 credit
+    1 s of speech; rendering takes 60 s to 10 min; about 1 credit (1 per started minute, at least 1 per video)
     ");
     let selected = office.run(&["plan", "b.toml", "--offline", "--where", "status=draft"]);
     assert_eq!(selected.code, Some(2), "{selected:?}");

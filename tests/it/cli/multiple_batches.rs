@@ -203,3 +203,41 @@ async fn a_rehearsal_of_several_batches_uses_one_sandbox() {
     }
     assert_eq!(office.sandbox.requests(), []);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_batches_with_one_output_folder_are_refused_one_after_the_other() {
+    let office = cli_with_two_batches(2).await;
+    let text = fs::read_to_string(office.path("c.toml")).unwrap();
+    office.write("c.toml", &text.replace("'out2'", "'out'"));
+    assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
+    let results = fs::read_to_string(office.path("out/results.csv")).unwrap();
+    let sent = office.sandbox.requests().len();
+    for command in [&["run", "c.toml"][..], &["plan", "c.toml", "--offline"]] {
+        let refused = office.run(command);
+        assert_eq!(refused.code, Some(4), "{refused:?}");
+        insta::allow_duplicates!(
+            insta::assert_snapshot!(refused.stderr, @"error: batches `promo` and `second` both write to `out`: a run of `second` would overwrite the results.csv and report.html of `promo`. Set another `output` in `c.toml`; nothing was sent")
+        );
+    }
+    let checked = office.run(&["check", "c.toml", "--offline"]);
+    assert_eq!(checked.code, Some(4), "{checked:?}");
+    assert!(checked.stdout.contains("batches `promo` and `second` both write"), "{checked:?}");
+    assert_eq!(office.sandbox.requests().len(), sent);
+    assert_eq!(fs::read_to_string(office.path("out/results.csv")).unwrap(), results);
+    let again = office.run(&["run", "b.toml"]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+
+    // A batch that has videos there goes on.
+    let marker = office.path("out/.callsheet.json");
+    let mut marked: Value = serde_json::from_slice(&fs::read(&marker).unwrap()).unwrap();
+    marked["batches"]["second"] = marked["batches"]["promo"].clone();
+    for field in ["run", "run_started_at"] {
+        marked["batches"]["second"].as_object_mut().unwrap().remove(field);
+    }
+    fs::write(&marker, marked.to_string()).unwrap();
+    let warned = office.run(&["run", "c.toml"]);
+    assert_eq!(warned.code, Some(0), "{warned:?}");
+    let warning = warned.stderr.lines().find(|line| line.starts_with("warning:"));
+    insta::assert_snapshot!(warning.unwrap_or_default(), @"warning: batches `promo` and `second` both write to `out`: the results.csv and report.html of `promo` are overwritten. Set another `output` in one of the batch files");
+    assert_eq!(office.sandbox.render_count(), 4);
+}

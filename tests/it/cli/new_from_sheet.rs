@@ -54,7 +54,7 @@ async fn sheet_of_a_campaign_becomes_a_batch_that_plans_and_runs_without_an_edit
     3 videos skipped
       row 5 BAG-207/de: `Script DE` is empty
       row 6 HAT-003/en, HAT-003/de: `Status` is `On hold`
-    16 s of speech; rendering takes 60 s to 10 min; about 5 credits
+    16 s of speech; rendering takes 60 s to 10 min; about 5 credits (1 per started minute, at least 1 per video)
     ");
     let again = run_new(&office, &args);
     assert_eq!(again.code, Some(2), "{again:?}");

@@ -52,7 +52,7 @@ async fn a_changed_template_stops_the_run_until_the_changes_are_accepted() {
       row 4 k002: the template changed; paid for before, rendered again
       row 5 k003: the template changed; paid for before, rendered again
       row 6 k004: the template changed; paid for before, rendered again
-    2 s of speech; rendering takes 60 s to 10 min; about 5 credits
+    2 s of speech; rendering takes 60 s to 10 min; about 5 credits (1 per started minute, at least 1 per video)
     ");
     let capped = office.run(&["run", "b.toml", "--accept-changes", "--limit", "1"]);
     assert_eq!((capped.code, office.sandbox.render_count()), (Some(8), 6), "{capped:?}");
@@ -174,7 +174,7 @@ async fn a_plan_lists_rows_by_key_with_their_reasons() {
       row 4 c: `Status` is `TRUE`; its video is kept
       row 5 e: `Status` is `x`
       row 6 f: new
-    1 s of speech; rendering takes 60 s to 10 min; about 2 credits
+    1 s of speech; rendering takes 60 s to 10 min; about 2 credits (1 per started minute, at least 1 per video)
     ");
 }
 
@@ -269,4 +269,27 @@ async fn cells_that_another_program_rewrote_stop_the_run() {
         office.write("s.csv", &rows("k000,Grüße von Josefa,2.5"));
         assert_eq!(office.run(&["plan", "b.toml", "--offline"]).code, Some(0));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_plan_says_that_changed_videos_are_rendered_last_and_how_to_choose_them() {
+    let office = TestCli::new(4).await;
+    assert_eq!(office.run(&["run", "b.toml", "--limit", "2"]).code, Some(8));
+    let sheet = std::fs::read_to_string(office.path("s.csv")).unwrap();
+    office.write("s.csv", &sheet.replace("Hello 0", "Good morning"));
+    let plan = office.run(&["plan", "b.toml", "--offline"]).stdout;
+    insta::assert_snapshot!(plan, @"
+    promo: 4 videos: 1 done, 3 to render
+    1 changed, 3 unchanged
+      row 2 k000: `script` changed; paid for before, rendered again
+      2 videos planned before are rendered first; to choose:
+        callsheet run b.toml --only k000
+    1 s of speech; rendering takes 60 s to 10 min; about 3 credits (1 per started minute, at least 1 per video)
+    ");
+    let run = office.run(&["run", "b.toml", "--limit", "1", "--accept-changes"]);
+    assert!(run.stderr.contains("2 videos planned before are rendered first"), "{run:?}");
+    assert!(!office.path("out/k000-v2.mp4").exists() && office.path("out/k002.mp4").exists());
+    let chosen = office.run(&["run", "b.toml", "--only", "k000", "--accept-changes"]);
+    assert!(office.path("out/k000-v2.mp4").exists(), "{chosen:?}");
+    assert!(!office.path("out/k003.mp4").exists());
 }

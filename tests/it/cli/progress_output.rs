@@ -62,7 +62,7 @@ async fn plan_status_and_preview_print_text_and_json() {
     let first = office.run(&["plan", "b.toml", "--offline"]);
     insta::assert_snapshot!(first.stdout, @"
     promo: 3 videos: 3 to render
-    1 s of speech; rendering takes 60 s to 10 min; about 3 credits
+    1 s of speech; rendering takes 60 s to 10 min; about 3 credits (1 per started minute, at least 1 per video)
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     office.write("s.csv", "key,script\nk000,Hello 0\nk001,Something else\nk003,New\n");
@@ -73,7 +73,7 @@ async fn plan_status_and_preview_print_text_and_json() {
       row 3 k001: `script` changed; paid for before, rendered again
       k002: removed, not in the sheet; its video is kept
       row 4 k003: new
-    1 s of speech; rendering takes 60 s to 10 min; about 2 credits
+    1 s of speech; rendering takes 60 s to 10 min; about 2 credits (1 per started minute, at least 1 per video)
     ");
     let plan = parse_documents(&office.run(&["plan", "b.toml", "--json", "--offline"]).stdout)
         .pop()

@@ -205,6 +205,6 @@ async fn failed_render_that_was_paid_for_is_in_the_totals_of_status() {
     let ran = office.run(&args);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let status = office.run(&["status", "promo", "--sandbox"]);
-    assert!(status.stdout.contains("3 rehearsed requests"), "{status:?}");
+    assert!(status.stdout.contains("3 rehearsed renders requested"), "{status:?}");
     assert!(status.stdout.contains("real runs would use about 3 credits"), "{status:?}");
 }

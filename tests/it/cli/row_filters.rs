@@ -29,7 +29,7 @@ async fn a_row_filter_limits_a_run_and_the_next_run_does_the_rest() {
     assert_eq!(planned.code, Some(0), "{planned:?}");
     insta::assert_snapshot!(planned.stdout, @"
     promo: 2 of 5 videos selected: 2 to render
-    1 s of speech; rendering takes 60 s to 10 min; about 2 credits
+    1 s of speech; rendering takes 60 s to 10 min; about 2 credits (1 per started minute, at least 1 per video)
     ");
     let ended = office.run(&["run", "b.toml", "--where", "language=en"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");

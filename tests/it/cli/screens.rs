@@ -63,7 +63,7 @@ fn write_inputs(office: &TestCli) {
     );
     office.write("wrong.csv", "key,script,note\na,Hello,\na,Hello again,\nb,,\n");
     let batch = std::fs::read_to_string(office.path("b.toml")).unwrap();
-    let batch = batch.replace("promo", "wrong");
+    let batch = batch.replace("promo", "wrong").replace("'out'", "'out-wrong'");
     office.write("wrong.toml", &batch.replace("s.csv", "wrong.csv"));
     office.write("pasted.toml", &batch.replace("t.json.hbs", "answer.json"));
     let answer = r#"{"success":true,"data":{"project":{"scenes":[{"scripts":[]}]}}}"#;

@@ -41,7 +41,7 @@ async fn a_skipped_row_is_counted_everywhere_and_costs_nothing() {
     2 videos skipped
       row 3 b: `Status` is `skip`
       row 4 c: `Status` is `x`
-    1 s of speech; rendering takes 60 s to 10 min; about 1 credit
+    1 s of speech; rendering takes 60 s to 10 min; about 1 credit (1 per started minute, at least 1 per video)
     ");
     let ended = office.run(&["run", "b.toml"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -65,7 +65,7 @@ async fn a_skipped_row_is_counted_everywhere_and_costs_nothing() {
     2 videos skipped
       row 2 a: `Status` is `done`; its video is kept
       row 4 c: `Status` is `x`
-    1 s of speech; rendering takes 60 s to 10 min; about 1 credit
+    1 s of speech; rendering takes 60 s to 10 min; about 1 credit (1 per started minute, at least 1 per video)
     ");
     assert_eq!(office.run(&["run", "b.toml", "--limit", "1"]).code, Some(0));
     assert_eq!(keys_by_status(&office), "a done, b done, c skipped");

@@ -39,7 +39,7 @@ async fn a_storyboard_shows_every_job_previous_versions_and_problems() {
     assert_eq!(ended.code, Some(4), "{ended:?}");
     insta::assert_snapshot!(ended.stderr, @"
     Storyboard: board.html (4 videos)
-    1 invalid; `callsheet plan` shows the reasons
+    1 invalid video; `callsheet plan` shows the reasons
     ");
     let page = fs::read_to_string(office.path("board.html")).unwrap();
     assert_eq!(page.matches("<article").count(), 4);
@@ -124,7 +124,7 @@ async fn preview_all_prints_one_payload_per_line_and_reports_invalid_rows() {
     error: row 3: template line 4, `/scenes/0/scripts/0/org`: the script is empty
     error: row 4, column A `key`: the key is empty
       help: fill it in; keys must be unique, and the key of a video must not change
-    2 rows without a payload; `callsheet plan` shows the reasons
+    2 videos without a payload; `callsheet plan` shows the reasons
     ");
     let schema = office.run(&["preview", "--schema"]);
     assert_eq!(schema.stdout.trim_end(), callsheet::payload::PAYLOAD_SCHEMA.trim_end());
@@ -246,7 +246,9 @@ async fn every_variant_of_a_row_has_its_own_preview() {
     let office = cli_with_two_languages("https://example.org").await;
     let ended = office.run(&["preview", "b.toml", "--storyboard", "board.html"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(ended.stderr, "Storyboard: board.html (3 videos)\n");
+    let lines = "Storyboard: board.html (3 videos)\nNext: callsheet plan b.toml\n      \
+                 shows what a run would do (free)\n";
+    assert_eq!(ended.stderr, lines);
     let page = fs::read_to_string(office.path("board.html")).unwrap();
     assert_eq!(page.matches("<article").count(), 3);
     for part in ["a/en", "a/ko", "b/en", "안녕", "Only this", "ko.png"] {

@@ -53,7 +53,7 @@ async fn a_changed_partial_changes_rows_whose_payload_differs() {
     promo: 3 videos: 2 done, 1 to render
     1 changed, 2 unchanged
       row 3 k001: the template changed; paid for before, rendered again
-    1 s of speech; rendering takes 60 s to 10 min; about 1 credit
+    1 s of speech; rendering takes 60 s to 10 min; about 1 credit (1 per started minute, at least 1 per video)
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     assert_eq!(office.sandbox.render_count(), 4);

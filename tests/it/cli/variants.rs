@@ -66,7 +66,7 @@ async fn a_row_has_one_job_per_variant_and_only_changes_are_rendered() {
     1 changed, 2 unchanged, 1 video skipped
       row 2 a/ko: `Script_KO`, `Note` changed; paid for before, rendered again
       row 3 b/ko: `Script_KO` is empty
-    1 s of speech; rendering takes 60 s to 10 min; about 1 credit
+    1 s of speech; rendering takes 60 s to 10 min; about 1 credit (1 per started minute, at least 1 per video)
     ");
     assert_eq!(office.run(&["run", "b.toml"]).code, Some(0));
     assert_eq!(result_lines(&office)[1], "a ko done a_ko-v2.mp4");
@@ -234,6 +234,28 @@ async fn a_price_without_a_currency_among_others_that_name_one_is_warned_about()
     warning: row 2, column D `Price`: `12.90` names no currency, like 1 more, but others do (`$ 9.90` in row 3)
       help: a plain number gets the currency that the template gives; if that is another one, write it into the cell
     ");
-    assert_eq!(plan(["12.90", "9.90", ""]), "");
     assert_eq!(plan(["$ 12.90", "$ 9.90", "€ 3"]), "");
+    assert_eq!(plan(["12.90", "", ""]), "", "most have no price on purpose");
+    insta::assert_snapshot!(plan(["12.90", "9.90", ""]), @"
+    warning: row 4, column D `Price`: empty, so the video shows no price; 2 other rows have one
+      help: fill in the price, if it is missing
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_date_is_warned_about_only_in_the_columns_of_videos_that_are_made() {
+    let office = cli_with_variants("").await;
+    let template = std::fs::read_to_string(office.path("t.json.hbs")).unwrap();
+    let dated = template.replace("{{variant}}", "{{#if Launch}}{{date Launch language}}{{/if}}");
+    office.write("t.json.hbs", &dated);
+    let sheet = "key,Script (EN),Script_KO,Launch\n\
+                 a,Hello,,2026-03-01\nb,World,,\nc,More,,2026-03-02\nd,,,\ne,Fine,,2026-03-03\nf,Tea,, \n";
+    office.write("s.csv", sheet);
+    let planned = office.run(&["plan", "b.toml", "--offline"]);
+    assert_eq!(planned.code, Some(4), "row 5 has no script: {planned:?}");
+    let warning: Vec<&str> = planned.stderr.lines().take(2).collect();
+    insta::assert_snapshot!(warning.join("\n"), @"
+    warning: rows 3 and 7, column D `Launch`: empty, so the video shows no date; 3 other rows have one
+      help: fill in the date, if it is missing
+    ");
 }

@@ -66,7 +66,8 @@ impl LedgerAudit {
         batch: BatchId,
         folder: &Path,
     ) -> Self {
-        let results = report::write_results(ledger, batch, folder).await.unwrap();
+        let results =
+            report::write_results(ledger, batch, folder, &Default::default()).await.unwrap();
         let mut results = csv::Reader::from_path(results.results).unwrap();
         let reported = results.records().map(|record| record.unwrap()[0].to_owned()).collect();
         Self {

@@ -37,7 +37,7 @@ use crate::session::check_finding::{CheckFinding, FindingGrade, exit_for_finding
 use crate::session::delivery::ensure_command_exists;
 use crate::session::error::CommandError;
 use crate::session::exit_code::ExitReason;
-use crate::session::files::{output_dir, overwrite_guard};
+use crate::session::files::{output_dir, overwrite_guard, shared_output};
 use crate::session::ledger_location;
 use crate::session::reports::batch_settings::EffectiveSetting;
 use crate::text::{describe_io_error, format_duration, pluralize, strip_control};
@@ -114,12 +114,13 @@ async fn execute(
         }
         findings.extend(check_notification_addresses(batch).await);
         let folder = output_dir::output_dir(batch, args.sandbox);
-        if let Err(error) = overwrite_guard::ensure_inputs_are_not_reports(batch, &folder) {
-            findings.push(CheckFinding::fail(
-                error.exit(),
-                "output",
-                error.message().unwrap_or_default(),
-            ));
+        let guards = [
+            overwrite_guard::ensure_inputs_are_not_reports(batch, &folder),
+            shared_output::ensure_own_output(batch, &folder),
+        ];
+        for error in guards.into_iter().filter_map(Result::err) {
+            let message = error.message().unwrap_or_default();
+            findings.push(CheckFinding::fail(error.exit(), "output", message));
         }
     }
     findings.extend(check_ledger(&location.address, batch.as_ref(), args.sandbox).await);

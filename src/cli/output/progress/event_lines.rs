@@ -80,7 +80,7 @@ impl EventLines<'_> {
             )),
             RunEvent::Draining => Some("stopping after open requests (Ctrl-C again: now)".into()),
             RunEvent::Generating { key, progress } if !bars && *progress == 0.0 => {
-                Some(format!("{} {}: drafting", count(), text::display_key(key)))
+                Some(format!("{} {}: making the draft", count(), text::display_key(key)))
             }
             RunEvent::Started { .. }
             | RunEvent::Drafted { .. }
@@ -122,13 +122,9 @@ fn describe_retry(message: &str) -> String {
     format!("{}{suffix}", strip_control(message))
 }
 
-/// Returns the number of videos in each unfinished state, such as "3 rendering, 1 uncertain". Renders
-/// are always named, also none: a run may wait for uncertain videos alone.
-pub(super) fn describe_in_flight(
-    counts: &JobStateCounts,
-    left_for_later: u64,
-    failed: u64,
-) -> String {
+/// Returns the number of videos in each state but done, such as "3 rendering, 1 uncertain". Renders are
+/// always named, also none: a run may wait for uncertain videos alone.
+pub(super) fn describe_in_flight(counts: &JobStateCounts, left_for_later: u64) -> String {
     let jobs = |state| counts.get(&state).copied().unwrap_or(0);
     let ready = jobs(JobState::Ready).saturating_sub(left_for_later);
     let parts = [
@@ -136,7 +132,8 @@ pub(super) fn describe_in_flight(
         (jobs(JobState::Uncertain), "uncertain"),
         (jobs(JobState::Fetching), "downloading"),
         (ready + jobs(JobState::Submitting), "waiting"),
-        (failed, "failed"),
+        (jobs(JobState::Failed), "failed"),
+        (jobs(JobState::Cancelled), "cancelled"),
     ];
     let parts = parts.into_iter().filter(|(jobs, word)| *jobs > 0 || *word == "rendering");
     parts.map(|(jobs, word)| format!("{jobs} {word}")).collect::<Vec<_>>().join(", ")
@@ -160,8 +157,13 @@ mod tests {
 
     #[test]
     fn jobs_in_flight_are_listed_by_state() {
-        let counts = [(JobState::Rendering, 3), (JobState::Ready, 8), (JobState::Submitting, 1)];
-        let message = describe_in_flight(&JobStateCounts::from(counts), 0, 2);
-        assert_eq!(message, "3 rendering, 9 waiting, 2 failed");
+        let counts = [
+            (JobState::Rendering, 3),
+            (JobState::Ready, 8),
+            (JobState::Submitting, 1),
+            (JobState::Failed, 2),
+        ];
+        let message = describe_in_flight(&JobStateCounts::from(counts), 1);
+        assert_eq!(message, "3 rendering, 8 waiting, 2 failed");
     }
 }

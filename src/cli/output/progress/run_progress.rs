@@ -50,9 +50,10 @@ struct ProgressState {
     left_for_later: u64,
     /// Jobs finished in this run. A job whose row was changed meanwhile starts again.
     finished: HashSet<String>,
-    failed: u64,
     /// Counts at the last read of the ledger.
     counts: JobStateCounts,
+    /// Jobs that failed since then.
+    failed_since: u64,
     /// Batches still running.
     batches_left: usize,
     last_line_at: Instant,
@@ -75,8 +76,8 @@ impl RunProgress {
             total,
             left_for_later,
             finished: HashSet::new(),
-            failed: 0,
             counts,
+            failed_since: 0,
             batches_left: batches,
             last_line_at: Instant::now(),
         };
@@ -153,10 +154,10 @@ impl RunProgress {
         let mut state = self.lock_state();
         match event {
             RunEvent::Generating { key, progress } => {
-                state.start_draft_bar(&self.display_key(key), *progress as u64, "drafting");
+                state.start_draft_bar(&self.display_key(key), *progress as u64, "making draft");
             }
             RunEvent::Drafted { key } => {
-                state.start_draft_bar(&self.display_key(key), 100, "drafted");
+                state.start_draft_bar(&self.display_key(key), 0, "draft made");
             }
             RunEvent::Rendering { key, .. } => {
                 let key = self.display_key(key);
@@ -177,7 +178,7 @@ impl RunProgress {
             }
             RunEvent::DownloadAgain { jobs } => state.uncount_done(*jobs as u64),
             RunEvent::Failed { key, .. } => {
-                state.failed += 1;
+                state.failed_since += 1;
                 state.remove_bar(&self.display_key(key));
             }
             RunEvent::Uncertain { key, .. } | RunEvent::Retry { key, .. } => {
@@ -237,10 +238,10 @@ impl ProgressState {
     /// Redraws the overall bar.
     fn refresh_overall_bar(&mut self) {
         if let Some(bars) = &mut self.bars {
+            let (done, counts) = current_counts(self.done, self.failed_since, &self.counts);
             let ended = [JobState::Failed, JobState::Cancelled];
-            let ended = ended.iter().filter_map(|state| self.counts.get(state)).sum();
-            let in_flight = describe_in_flight(&self.counts, self.left_for_later, self.failed);
-            let done = self.done;
+            let ended = ended.iter().filter_map(|state| counts.get(state)).sum();
+            let in_flight = describe_in_flight(&counts, self.left_for_later);
             bars.update_overall(OverallProgress { done, ended, in_flight: &in_flight });
         }
     }
@@ -289,11 +290,15 @@ impl ProgressState {
     /// Stores the counts from the ledger. Returns a progress line if none was printed for a minute
     /// and a batch is still running.
     fn refresh(&mut self, counts: Option<JobStateCounts>, silent: Duration) -> Option<String> {
-        self.counts = counts.unwrap_or_else(|| std::mem::take(&mut self.counts));
+        if let Some(counts) = counts {
+            self.counts = counts;
+            self.failed_since = 0;
+        }
         self.refresh_overall_bar();
-        let description = || describe_in_flight(&self.counts, self.left_for_later, self.failed);
+        let (done, counts) = current_counts(self.done, self.failed_since, &self.counts);
+        let description = || describe_in_flight(&counts, self.left_for_later);
         (self.batches_left > 0 && is_line_due(silent))
-            .then(|| format!("[{}/{}] {}", self.done, self.total, description()))
+            .then(|| format!("[{done}/{}] {}", self.total, description()))
     }
 }
 
@@ -327,6 +332,36 @@ fn is_progress(event: &RunEvent) -> bool {
 /// Returns whether a progress line is due: at the next read it could be late.
 fn is_line_due(silent: Duration) -> bool {
     silent + LEDGER_READ_INTERVAL * 2 > MAX_SILENCE
+}
+
+/// Brings the counts of the last read of the ledger up to date with the events since: the done jobs, and
+/// the jobs by state. Invariant: both together are all jobs, so that the numbers of a line add up.
+fn current_counts(done: u64, failed_since: u64, read: &JobStateCounts) -> (u64, JobStateCounts) {
+    let mut counts = read.clone();
+    let read_done = count_done(&counts);
+    take_from_in_flight(&mut counts, done.saturating_sub(read_done));
+    let failed = take_from_in_flight(&mut counts, failed_since);
+    *counts.entry(JobState::Failed).or_default() += failed;
+    (done.max(read_done), counts)
+}
+
+/// Takes jobs that have ended out of those in flight: first out of those nearest to their end. Returns
+/// their number.
+fn take_from_in_flight(counts: &mut JobStateCounts, jobs: u64) -> u64 {
+    let mut left = jobs;
+    for state in [
+        JobState::Fetching,
+        JobState::Rendering,
+        JobState::Submitting,
+        JobState::Uncertain,
+        JobState::Ready,
+    ] {
+        let count = counts.entry(state).or_default();
+        let taken = left.min(*count);
+        *count -= taken;
+        left -= taken;
+    }
+    jobs - left
 }
 
 fn count_done(counts: &JobStateCounts) -> u64 {
@@ -366,6 +401,31 @@ mod tests {
         assert_eq!(line.as_deref(), Some("[11/12] 0 rendering, 1 uncertain"));
         state.batches_left = 0;
         assert_eq!(state.refresh(None, Duration::from_secs(60)), None);
+    }
+
+    #[test]
+    fn the_numbers_of_a_line_add_up_between_two_reads_of_the_ledger() {
+        use JobState::*;
+        let read = JobStateCounts::from([
+            (Done, 1),
+            (Rendering, 2),
+            (Fetching, 1),
+            (Ready, 3),
+            (Failed, 1),
+            (Cancelled, 1),
+        ]);
+        for (done, failed_since, line) in [
+            (1, 0, "1 of 9: 2 rendering, 1 downloading, 3 waiting, 1 failed, 1 cancelled"),
+            (2, 0, "2 of 9: 2 rendering, 3 waiting, 1 failed, 1 cancelled"),
+            (3, 1, "3 of 9: 0 rendering, 3 waiting, 2 failed, 1 cancelled"),
+            // The ledger may be ahead of the events, too.
+            (0, 0, "1 of 9: 2 rendering, 1 downloading, 3 waiting, 1 failed, 1 cancelled"),
+            (9, 9, "9 of 9: 0 rendering, 1 failed, 1 cancelled"),
+        ] {
+            let (done, counts) = current_counts(done, failed_since, &read);
+            let text = format!("{done} of 9: {}", describe_in_flight(&counts, 0));
+            assert_eq!(text, line);
+        }
     }
 
     #[test]

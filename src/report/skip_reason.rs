@@ -25,8 +25,16 @@ pub struct SkipColumns {
 }
 
 impl SkipColumns {
+    /// Returns a row with its reason as its message, if it is skipped.
+    pub(super) fn explain(&self, row: JobRow, headings: &[String]) -> JobRow {
+        match row.skipped && row.message.is_none() {
+            true => JobRow { message: self.reason(&row, headings), ..row },
+            false => row,
+        }
+    }
+
     /// Returns why a skipped row makes no video.
-    pub(super) fn reason(&self, row: &JobRow, headings: &[String]) -> Option<String> {
+    fn reason(&self, row: &JobRow, headings: &[String]) -> Option<String> {
         let cells: Vec<Vec<String>> = serde_json::from_str(&row.cells).ok()?;
         let cell = |heading: &str| {
             let column = headings.iter().position(|one| is_same(one, heading))?;
