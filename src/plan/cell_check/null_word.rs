@@ -111,6 +111,10 @@ pub(super) fn find_null_word(cell: &str) -> Option<String> {
     is_null.then(|| cell.to_owned())
 }
 
+/// Longer cells, such as scripts, are not compared with the words above.
+const WORD_BYTES_MAX: usize = 64;
+
 fn is_null_word(word: &str) -> bool {
-    EXACT_WORDS.contains(&word) || WORDS.contains(&word.to_lowercase().as_str())
+    word.len() <= WORD_BYTES_MAX
+        && (EXACT_WORDS.contains(&word) || WORDS.contains(&word.to_lowercase().as_str()))
 }

@@ -153,6 +153,8 @@ const MARKED_NAMES: &[&str] = &[
     "#ΚΕΝΟ!",
     "#DIJ/0!",
 ];
+/// Longer cells, such as scripts, are no such word.
+const WAITING_BYTES_MAX: usize = 64;
 /// What stands in a cell while its value is on its way, in lower case and without its dots.
 const WAITING_WORDS: &[&str] = &[
     "loading",
@@ -261,6 +263,9 @@ fn is_numbered(cell: &str) -> bool {
 }
 
 fn is_waiting(cell: &str) -> bool {
+    if cell.len() > WAITING_BYTES_MAX {
+        return false;
+    }
     let Some(word) = cell.strip_suffix('…').or_else(|| cell.strip_suffix("...")) else {
         return WAITING_WORDS.contains(&cell.to_lowercase().as_str()) && !cell.is_ascii();
     };
